@@ -1,0 +1,212 @@
+/*
+ * Types of the generated tables. gen/ renders one set of constants of these types for a board and a scenario; the
+ * hypervisor holds no other configuration. Every table is const and lives in read-only memory. Layer 2.
+ *
+ * The generated header <config/sizes.h> gives the array sizes (see below); host unit tests bring their own.
+ */
+#ifndef BH_CONFIG_CONFIG_H
+#define BH_CONFIG_CONFIG_H
+
+#include <lib/types.h>
+#include <config/sizes.h>
+
+/*
+ * sizes.h defines, all as plain integers:
+ *   CFG_PCPUS            physical CPUs of the board that the hypervisor brings up
+ *   CFG_VMS              VMs of the scenario
+ *   CFG_VCPUS            vCPUs of all VMs together
+ *   CFG_MAX_VCPUS_PER_VM largest vCPU count of one VM
+ *   CFG_MODULES          boot modules
+ *   CFG_VUARTS           vUARTs of all VMs together
+ *   CFG_S2_PAGES         4 KiB pages for second-level tables, all VMs together
+ *   CFG_HV_BASE          host-physical address of the image (2 MiB aligned)
+ *   CFG_HV_SIZE          size of the region that belongs to the image (link fails if the image is larger)
+ *   CFG_MODULE_BASE      host-physical address of the module store (page aligned)
+ *   CFG_MODULE_SIZE      its size
+ */
+
+/* ---- board ---- */
+
+enum cpu_vendor { CPU_VENDOR_AMD, CPU_VENDOR_INTEL };
+
+/* Emulator faults that a board may have (platform-notes.md); real hardware sets none. */
+enum board_quirk {
+    QUIRK_VIRQ_CR8_ABORT = 1u << 0,      /* QEMU SVM 1: CR8 write while V_IRQ is pending aborts the emulator */
+    QUIRK_VMEXIT_INVALID_32 = 1u << 1,   /* QEMU SVM 2: invalid-VMCB exit code has only its low 32 bits set */
+    QUIRK_EXITINTINFO_TYPE3 = 1u << 2,   /* QEMU SVM 4: V_IRQ interrupted by NPF is recorded with type 3 */
+    QUIRK_SHADOW_NOT_LOADED = 1u << 3,   /* QEMU SVM 5: interrupt shadow is not loaded at VMRUN */
+    QUIRK_NO_XSETBV_EXIT = 1u << 4,      /* QEMU SVM 3: XSETBV and RDTSCP intercepts never fire */
+    QUIRK_IOIO_NO_STRING_INFO = 1u << 5, /* QEMU SVM 7: IOIO info lacks address-size and segment bits */
+    QUIRK_NPF_RSV_NO_P = 1u << 6,        /* QEMU SVM 7: reserved-bit NPF lacks the P bit */
+    QUIRK_IF0_NO_EXTINT_EXIT = 1u << 7,  /* Bochs VMX 1 */
+    QUIRK_NMI_BLOCK_STUCK = 1u << 8,     /* Bochs VMX 2 */
+};
+
+/* CPU features the board promises and the boot check compares with CPUID. */
+enum board_feature {
+    FEAT_SVM = 1u << 0,
+    FEAT_NPT = 1u << 1,
+    FEAT_VMX = 1u << 2,
+    FEAT_EPT = 1u << 3,
+    FEAT_PAGE1G = 1u << 4,
+    FEAT_NX = 1u << 5,
+    FEAT_X2APIC = 1u << 6,
+    FEAT_TSC_DEADLINE = 1u << 7,
+    FEAT_XSAVE = 1u << 8,
+    FEAT_SMEP = 1u << 9,
+    FEAT_SMAP = 1u << 10,
+    FEAT_RDTSCP = 1u << 11,
+    FEAT_NRIPS = 1u << 12,
+    FEAT_DECODE_ASSISTS = 1u << 13,
+    FEAT_VPID = 1u << 14,
+    FEAT_UNRESTRICTED_GUEST = 1u << 15,
+};
+
+struct cfg_cpu {
+    u32 apic_id;
+};
+
+struct cfg_range {
+    u64 base;
+    u64 size;
+};
+
+struct cfg_ioapic {
+    u8 id;
+    u8 pins;
+    u32 gsi_base;
+    u64 base;
+};
+
+struct cfg_pci_bar {
+    u8 index;
+    u8 is_io;
+    u64 base;
+    u64 size;
+};
+
+struct cfg_pci_fn {
+    u16 bdf;
+    u16 vendor;
+    u16 device;
+    u16 bar_count;
+    u32 class_code;
+    const struct cfg_pci_bar *bars;
+};
+
+struct cfg_uart {
+    u16 port;     /* I/O port base of a 16550 */
+    u8 gsi;       /* its interrupt */
+    u32 baud;
+    u32 clock_hz; /* input clock, 1843200 on a PC */
+};
+
+struct cfg_board {
+    const char *name;
+    const char *description;
+    enum cpu_vendor vendor;
+    u32 features;      /* enum board_feature */
+    u32 quirks;        /* enum board_quirk */
+    u32 cpu_count;     /* CFG_PCPUS */
+    const struct cfg_cpu *cpus;
+    u32 ram_count;
+    const struct cfg_range *ram; /* usable RAM as the board declares it, ascending */
+    u32 ioapic_count;
+    const struct cfg_ioapic *ioapics;
+    u64 lapic_base;
+    u64 mcfg_base;     /* 0: no memory-mapped configuration space */
+    u8 mcfg_start_bus;
+    u8 mcfg_end_bus;
+    u16 pm_timer_port; /* 0: none */
+    u16 pm1a_cnt_port;
+    u16 reset_port;    /* 0xcf9 on a PC */
+    u8 reset_value;
+    u8 s5_slp_typ;
+    u64 tsc_hz;        /* 0: calibrate at boot */
+    bool tsc_invariant; /* board promises a constant, synchronised TSC even where CPUID does not say so */
+    u32 trampoline;    /* page below 640 KiB for starting the other CPUs */
+    struct cfg_uart console;
+    u32 console_cpu;   /* pCPU that serves the physical console and its interrupt */
+    u32 pci_count;
+    const struct cfg_pci_fn *pci;
+};
+
+/* ---- scenario ---- */
+
+enum vm_kind { VM_PRELAUNCHED, VM_SERVICE, VM_USER };
+
+enum vm_flag {
+    VM_FLAG_RT = 1u << 0,        /* real time */
+    VM_FLAG_HYPERCALL = 1u << 1, /* may issue hypercalls (service VMs always may) */
+    VM_FLAG_AUTOSTART = 1u << 2, /* started at boot */
+};
+
+enum boot_kind { BOOT_NONE, BOOT_BZIMAGE, BOOT_ELF, BOOT_MULTIBOOT, BOOT_RAW };
+
+enum boot_protocol { BOOT_PROTO_AUTO, BOOT_PROTO_32, BOOT_PROTO_64 };
+
+#define CFG_NO_MODULE 0xffffu
+
+struct cfg_boot {
+    enum boot_kind kind;
+    enum boot_protocol protocol; /* bzImage only */
+    u16 kernel_module;           /* index into cfg_modules */
+    u16 initrd_module;           /* or CFG_NO_MODULE */
+    u64 load_addr;               /* raw: guest-physical load address; otherwise 0 */
+    u64 entry;                   /* raw: guest-physical entry, real mode when below 1 MiB, else 32-bit flat */
+    const char *cmdline;
+};
+
+enum mem_prot { MEM_R = 1u << 0, MEM_W = 1u << 1, MEM_X = 1u << 2, MEM_RWX = 7u, MEM_UC = 1u << 3 };
+
+/* A block of RAM that the VM owns. gpa, hpa and size are multiples of 4 KiB (2 MiB where placed by bhc). */
+struct cfg_mem {
+    u64 gpa;
+    u64 hpa;
+    u64 size;
+};
+
+struct cfg_vuart {
+    u16 port;      /* guest I/O port base */
+    u8 gsi;        /* guest interrupt line */
+    bool console;  /* backed by the hypervisor's console multiplexer; exactly one per VM may say so */
+};
+
+struct cfg_vm {
+    const char *name;
+    const char *key; /* UUID text or any unique string */
+    enum vm_kind kind;
+    u32 flags; /* enum vm_flag */
+    u16 vcpu_count;
+    u16 first_vcpu;  /* index of vCPU 0 among all vCPUs: struct vcpu and tables are indexed by first_vcpu + id */
+    const u16 *pcpus; /* vcpu_count entries: pinned pCPU of each vCPU */
+    u16 mem_count;
+    const struct cfg_mem *mem; /* ascending gpa, never overlapping; mem[0].gpa is 0 and covers at least 2 MiB */
+    u16 vuart_count;
+    u16 first_vuart;
+    const struct cfg_vuart *vuarts;
+    struct cfg_boot boot;
+    u32 s2_pages;      /* how many pages of the second-level pool belong to this VM ... */
+    u32 first_s2_page; /* ... and the first of them */
+};
+
+struct cfg_module {
+    const char *name;
+    u64 max_size; /* room that the module store keeps for it, multiple of 4 KiB */
+};
+
+struct cfg_scenario {
+    const char *name;
+    const char *description;
+    u32 loglevel;          /* initial, enum log_level */
+    u16 console_vm;        /* VM whose console is attached at boot, or CFG_NO_VM: the hypervisor shell */
+};
+
+#define CFG_NO_VM 0xffffu
+
+extern const struct cfg_board cfg_board;
+extern const struct cfg_scenario cfg_scenario;
+extern const struct cfg_vm cfg_vms[CFG_VMS];
+extern const struct cfg_module cfg_modules[CFG_MODULES + 1]; /* last entry is all zero */
+
+#endif

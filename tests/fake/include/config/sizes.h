@@ -1,0 +1,17 @@
+/* Sizes of the fake board and scenario that host unit tests use (tests/fake/cfg.c). */
+#ifndef BH_CONFIG_SIZES_H
+#define BH_CONFIG_SIZES_H
+
+#define CFG_PCPUS            4
+#define CFG_VMS              3
+#define CFG_VCPUS            5
+#define CFG_MAX_VCPUS_PER_VM 2
+#define CFG_MODULES          3
+#define CFG_VUARTS           4
+#define CFG_S2_PAGES         64
+#define CFG_HV_BASE          0x1000000
+#define CFG_HV_SIZE          0x400000
+#define CFG_MODULE_BASE      0x1400000
+#define CFG_MODULE_SIZE      0x1000000
+
+#endif
