@@ -25,7 +25,8 @@ struct cpu {
     u64 idle_count;
 };
 
-/* Core data of any CPU, for setting request bits and for statistics. */
+/* Core data of any CPU, for setting request bits and for statistics. Implemented by arch (src/x86/hw, tests/fake): the storage
+ * is part of its per-CPU data. */
 struct cpu *cpu_get(u32 pcpu);
 
 /* Sets request bits of a CPU and kicks it when it is not this one. */

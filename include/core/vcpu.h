@@ -4,6 +4,7 @@
 
 #include <lib/types.h>
 #include <lib/atomic.h>
+#include <config/config.h>
 #include <arch/vcpu.h>
 
 struct vm;

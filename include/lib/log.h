@@ -6,6 +6,11 @@
 
 enum log_level { LOG_FATAL = 1, LOG_ERROR = 2, LOG_WARN = 3, LOG_INFO = 4, LOG_DEBUG = 5 };
 
+/* Lines of a higher level are not printed. From the scenario at log_init(); the boot command line and the shell set it later. */
+extern u32 loglevel;
+/* Boot, BSP, after console_init(). */
+void log_init(void);
+
 /*
  * One call is one line (no trailing newline in fmt); at most 240 characters are kept. Any CPU, any time after
  * log_init(), no lock may be held that the console takes (none of the core's or x86's are).

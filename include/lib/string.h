@@ -14,4 +14,12 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 
+#if !__STDC_HOSTED__
+/* -ffreestanding hides the built-ins, which turn small copies of known size into plain moves. */
+#define memcpy(d, s, n)  __builtin_memcpy((d), (s), (n))
+#define memmove(d, s, n) __builtin_memmove((d), (s), (n))
+#define memset(d, c, n)  __builtin_memset((d), (c), (n))
+#define memcmp(a, b, n)  __builtin_memcmp((a), (b), (n))
+#endif
+
 #endif

@@ -2,7 +2,7 @@
 #ifndef BH_CONFIG_SIZES_H
 #define BH_CONFIG_SIZES_H
 
-#define CFG_PCPUS            4
+#define CFG_PCPUS            6
 #define CFG_VMS              3
 #define CFG_VCPUS            5
 #define CFG_MAX_VCPUS_PER_VM 2

@@ -1,0 +1,229 @@
+/*
+ * The typed model of one board and one scenario. read_*.c fill it from XML whose shape the XSD has accepted,
+ * rules_*.c judge it, place.c completes it (fields marked "placed"), tree.c turns it into what is emitted.
+ * Strings and arrays live in the arena; no string is NULL unless said so.
+ */
+#ifndef BHC_MODEL_H
+#define BHC_MODEL_H
+
+#include "diag.h"
+
+/* Limits of the hypervisor's own encodings, not of memory. */
+#define MAX_PCPUS      64 /* CPU sets are one 64-bit word */
+#define MAX_VMS        64 /* one console channel byte per VM (core/console.h) */
+#define MAX_NAME       31 /* characters of a VM's or module's name */
+#define MAX_KEY        63
+#define MAX_READY      200
+#define MAX_CMDLINE    2047   /* Linux's COMMAND_LINE_SIZE on x86, less its NUL */
+#define MAX_RAM_BLOCKS 8      /* the guest memory map (e820) has 16 entries in all */
+#define MAX_VUARTS     4      /* as many as PCs have ports for */
+#define LOW_RAM_LIMIT  GIB(2) /* guest RAM beyond this continues at HIGH_RAM_BASE */
+#define HIGH_RAM_BASE  GIB(4)
+#define NO_INDEX       0xffffu
+
+struct named {
+    struct where at;
+    const char *name;
+};
+
+struct emulator {
+    bool present;
+    struct where at;
+    const char *kind, *machine, *cpu, *memory, *min_version;
+    u64 memory_bytes;
+};
+
+struct core {
+    struct where at;
+    u32 apic_id;
+};
+
+struct region {
+    struct where at;
+    u64 base, size;
+    const char *what;
+};
+
+struct ioapic {
+    struct where at;
+    u8 id, pins;
+    u32 gsi_base;
+    u64 base;
+};
+
+struct mcfg {
+    bool present;
+    struct where at;
+    u64 base;
+    u8 start_bus, end_bus;
+};
+
+struct acpi_regs {
+    struct where at;
+    u16 pm_timer_port, pm1a_cnt_port, reset_port;
+    u8 reset_value, s5_slp_typ;
+};
+
+struct uart {
+    struct where at;
+    const char *name;
+    u16 port;
+    u8 gsi;
+    u32 baud, clock_hz;
+};
+
+struct pci_bar {
+    struct where at;
+    u8 index;
+    bool is_io;
+    u64 base, size;
+};
+
+struct pci_function {
+    struct where at;
+    const char *address; /* as written, bb:dd.f */
+    u16 bdf, vendor, device;
+    u32 class_code;
+    size_t bar_count;
+    struct pci_bar *bars;
+};
+
+struct board {
+    struct where at;
+    const char *name, *description;
+    struct emulator emulator;
+    struct where cpu_at;
+    const char *vendor, *extension;
+    size_t feature_count;
+    struct named *features;
+    size_t core_count;
+    struct core *cores;
+    u64 tsc_hz; /* 0: calibrate */
+    bool tsc_invariant;
+    struct where memory_at;
+    u64 trampoline;
+    size_t ram_count;
+    struct region *ram; /* in the order of the file until placed: then ascending */
+    size_t reserved_count;
+    struct region *reserved;
+    struct where lapic_at;
+    u64 lapic_base;
+    size_t ioapic_count;
+    struct ioapic *ioapics;
+    struct mcfg mcfg;
+    struct acpi_regs acpi;
+    size_t uart_count;
+    struct uart *uarts;
+    size_t pci_count;
+    struct pci_function *pci;
+    size_t quirk_count;
+    struct named *quirks;
+};
+
+struct module {
+    struct where at;
+    const char *name, *source;
+    u64 max_size;
+    u64 store_size; /* max_size rounded up to 4 KiB */
+};
+
+struct vm_cpu {
+    struct where at;
+    u64 id;
+};
+
+struct vm_ram {
+    struct where at;
+    bool fixed; /* base was given */
+    u64 base;   /* host-physical; placed when not fixed */
+    u64 size;
+};
+
+/* placed: a piece of guest RAM, ascending gpa */
+struct vm_mem {
+    u64 gpa, hpa, size;
+};
+
+struct vm_vuart {
+    struct where at;
+    u16 port;
+    u8 irq;
+    bool console;
+};
+
+struct vm_boot {
+    struct where at;
+    const char *kind;     /* bzimage, elf, multiboot, raw */
+    const char *protocol; /* auto, 32, 64; NULL: not given */
+    const char *kernel;
+    const char *initrd; /* NULL: none */
+    const char *cmdline;
+    bool has_load, has_entry;
+    u64 load, entry;
+    u32 kernel_index, initrd_index; /* placed */
+};
+
+struct vm {
+    struct where at;
+    const char *name, *key, *kind;
+    bool autostart, rt, hypercall;
+    struct where cpus_at;
+    size_t cpu_count;
+    struct vm_cpu *cpus;
+    struct where memory_at;
+    size_t ram_count;
+    struct vm_ram *ram;
+    size_t vuart_count;
+    struct vm_vuart *vuarts;
+    struct vm_boot boot;
+    const char *ready; /* NULL: none */
+    struct where ready_at;
+    /* placed: */
+    size_t mem_count;
+    struct vm_mem *mem;
+    u32 first_vcpu, first_mem, first_vuart, first_s2_page, s2_pages;
+};
+
+struct hypervisor {
+    struct where at;
+    const char *loglevel;
+    struct where console_at;
+    const char *console_uart;
+    const char *console_vm; /* NULL: the shell */
+    u64 console_cpu;
+    struct where image_at;
+    u64 image_base, image_size;
+    struct where store_at;
+    bool store_base_given, store_size_given;
+    u64 store_base, store_size; /* placed when not given; store_init() */
+};
+
+struct scenario {
+    struct where at;
+    const char *name, *description;
+    struct hypervisor hv;
+    size_t module_count;
+    struct module *modules;
+    size_t vm_count;
+    struct vm *vms;
+    /* placed: */
+    u32 vcpu_total, vcpu_max, mem_total, vuart_total, s2_total;
+};
+
+struct config {
+    struct board board;
+    struct scenario scenario;
+};
+
+/* Index of the module or VM of that name, or NO_INDEX. */
+u32 module_index(const struct scenario *s, const char *name);
+u32 vm_index(const struct scenario *s, const char *name);
+
+/* What the hypervisor knows by name; the enumerators of config.h are these names in capitals. */
+extern const char *const feature_names[]; /* NULL-terminated */
+extern const char *const quirk_names[];
+bool name_known(const char *const *names, const char *name);
+/* "a, b, c" for messages. */
+const char *names_text(const char *const *names);
+
+#endif

@@ -1,0 +1,10 @@
+/* Placement: completes a model that all rules have accepted. The same input always gives the same result. */
+#ifndef BHC_PLACE_H
+#define BHC_PLACE_H
+
+#include "model.h"
+
+/* False after MEM-009 or MEM-011 diagnostics. */
+bool place(struct config *c);
+
+#endif

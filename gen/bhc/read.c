@@ -1,0 +1,78 @@
+#include "read.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct where reader_where(const struct reader *r, xmlNode *n)
+{
+    return (struct where){r->path, xmlGetLineNo(n)};
+}
+
+xmlNode *reader_next(xmlNode *parent, xmlNode *prev, const char *name)
+{
+    xmlNode *n = prev ? prev->next : parent ? parent->children : NULL;
+
+    while (n && (n->type != XML_ELEMENT_NODE || strcmp((const char *)n->name, name) != 0))
+        n = n->next;
+    return n;
+}
+
+size_t reader_count(xmlNode *parent, const char *name)
+{
+    size_t count = 0;
+
+    for (xmlNode *n = NULL; (n = reader_next(parent, n, name));)
+        count++;
+    return count;
+}
+
+/* The schema's xs:token values may stand between blanks; numbers and names are wanted without. */
+static const char *trimmed(const char *s)
+{
+    char *copy = arena_strdup(s + strspn(s, " \t\r\n"));
+    size_t len = strlen(copy);
+
+    while (len > 0 && strchr(" \t\r\n", copy[len - 1]))
+        copy[--len] = '\0';
+    return copy;
+}
+
+const char *reader_text(xmlNode *n, const char *attribute, const char *missing)
+{
+    xmlChar *value = xmlGetNoNsProp(n, BAD_CAST attribute);
+    const char *text;
+
+    if (!value)
+        return missing;
+    text = trimmed((const char *)value);
+    xmlFree(value);
+    return text;
+}
+
+bool reader_has(xmlNode *n, const char *attribute)
+{
+    return xmlHasNsProp(n, BAD_CAST attribute, NULL) != NULL;
+}
+
+u64 reader_number(struct reader *r, xmlNode *n, const char *attribute, u64 max)
+{
+    const char *text = reader_text(n, attribute, NULL);
+    u64 value = 0;
+
+    if (text && (!parse_number(text, &value) || value > max)) {
+        diag_add(SEV_ERROR, "VAL-001", reader_where(r, n), "<%s %s=\"%s\"> is too large; write at most %s",
+                 (const char *)n->name, attribute, text,
+                 max > 0xffff ? arena_printf("0x%" PRIx64, max)
+                              : arena_printf("%" PRIu64 " (0x%" PRIx64 ")", max, max));
+        r->ok = false;
+        return 0;
+    }
+    return value;
+}
+
+bool reader_yes(xmlNode *n, const char *attribute, bool missing)
+{
+    const char *text = reader_text(n, attribute, missing ? "yes" : "no");
+
+    return strcmp(text, "yes") == 0;
+}

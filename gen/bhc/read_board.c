@@ -1,0 +1,215 @@
+#include "read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void read_emulator(struct reader *r, xmlNode *root, struct emulator *e)
+{
+    xmlNode *n = reader_next(root, NULL, "emulator");
+
+    if (!n)
+        return;
+    *e = (struct emulator){
+        .present = true,
+        .at = reader_where(r, n),
+        .kind = reader_text(n, "kind", ""),
+        .machine = reader_text(n, "machine", ""),
+        .cpu = reader_text(n, "cpu", ""),
+        .memory = reader_text(n, "memory", ""),
+        .min_version = reader_text(n, "min-version", ""),
+        .memory_bytes = reader_number(r, n, "memory", UINT64_MAX),
+    };
+}
+
+static void read_cpu(struct reader *r, xmlNode *root, struct board *b)
+{
+    xmlNode *n = reader_next(root, NULL, "cpu"), *core = NULL;
+    char *features = arena_strdup(reader_text(n, "features", "")), *rest = NULL;
+    size_t i = 0;
+
+    b->cpu_at = reader_where(r, n);
+    b->vendor = reader_text(n, "vendor", "");
+    b->extension = reader_text(n, "extension", "");
+    b->features = arena_alloc(strlen(features) + 1, sizeof(*b->features));
+    for (char *word = strtok_r(features, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        b->features[b->feature_count++] = (struct named){b->cpu_at, word};
+    b->core_count = reader_count(n, "core");
+    b->cores = arena_alloc(b->core_count, sizeof(*b->cores));
+    while ((core = reader_next(n, core, "core")))
+        b->cores[i++] =
+            (struct core){reader_where(r, core), (u32)reader_number(r, core, "apic-id", UINT32_MAX)};
+}
+
+static struct region *read_regions(struct reader *r, xmlNode *parent, const char *name, size_t *count)
+{
+    struct region *regions;
+    size_t i = 0;
+
+    *count = reader_count(parent, name);
+    regions = arena_alloc(*count, sizeof(*regions));
+    for (xmlNode *n = NULL; (n = reader_next(parent, n, name));) {
+        regions[i++] = (struct region){
+            .at = reader_where(r, n),
+            .base = reader_number(r, n, "base", UINT64_MAX),
+            .size = reader_number(r, n, "size", UINT64_MAX),
+            .what = reader_text(n, "what", "RAM"),
+        };
+    }
+    return regions;
+}
+
+static void read_memory(struct reader *r, xmlNode *root, struct board *b)
+{
+    xmlNode *n = reader_next(root, NULL, "memory");
+
+    b->memory_at = reader_where(r, n);
+    b->trampoline = reader_number(r, n, "trampoline", UINT64_MAX);
+    b->ram = read_regions(r, n, "ram", &b->ram_count);
+    b->reserved = read_regions(r, n, "reserved", &b->reserved_count);
+}
+
+static void read_interrupts(struct reader *r, xmlNode *root, struct board *b)
+{
+    xmlNode *lapic = reader_next(root, NULL, "lapic");
+    size_t i = 0;
+
+    b->lapic_at = reader_where(r, lapic);
+    b->lapic_base = reader_number(r, lapic, "base", UINT64_MAX);
+    b->ioapic_count = reader_count(root, "ioapic");
+    b->ioapics = arena_alloc(b->ioapic_count, sizeof(*b->ioapics));
+    for (xmlNode *n = NULL; (n = reader_next(root, n, "ioapic"));) {
+        b->ioapics[i++] = (struct ioapic){
+            .at = reader_where(r, n),
+            .id = (u8)reader_number(r, n, "id", UINT8_MAX),
+            .pins = (u8)reader_number(r, n, "pins", UINT8_MAX),
+            .gsi_base = (u32)reader_number(r, n, "gsi-base", UINT32_MAX),
+            .base = reader_number(r, n, "base", UINT64_MAX),
+        };
+    }
+}
+
+static void read_registers(struct reader *r, xmlNode *root, struct board *b)
+{
+    xmlNode *tsc = reader_next(root, NULL, "tsc"), *mcfg = reader_next(root, NULL, "mcfg");
+    xmlNode *acpi = reader_next(root, NULL, "acpi");
+
+    if (strcmp(reader_text(tsc, "hz", ""), "calibrate") != 0)
+        b->tsc_hz = reader_number(r, tsc, "hz", UINT64_MAX);
+    b->tsc_invariant = reader_yes(tsc, "invariant", false);
+    if (mcfg) {
+        b->mcfg = (struct mcfg){
+            .present = true,
+            .at = reader_where(r, mcfg),
+            .base = reader_number(r, mcfg, "base", UINT64_MAX),
+            .start_bus = (u8)reader_number(r, mcfg, "start-bus", UINT8_MAX),
+            .end_bus = (u8)reader_number(r, mcfg, "end-bus", UINT8_MAX),
+        };
+    }
+    b->acpi = (struct acpi_regs){
+        .at = reader_where(r, acpi),
+        .pm_timer_port = (u16)reader_number(r, acpi, "pm-timer-port", UINT16_MAX),
+        .pm1a_cnt_port = (u16)reader_number(r, acpi, "pm1a-cnt-port", UINT16_MAX),
+        .reset_port = (u16)reader_number(r, acpi, "reset-port", UINT16_MAX),
+        .reset_value = (u8)reader_number(r, acpi, "reset-value", UINT8_MAX),
+        .s5_slp_typ = (u8)reader_number(r, acpi, "s5-slp-typ", 7), /* a three-bit field of PM1_CNT */
+    };
+}
+
+static void read_uarts(struct reader *r, xmlNode *root, struct board *b)
+{
+    size_t i = 0;
+
+    b->uart_count = reader_count(root, "uart");
+    b->uarts = arena_alloc(b->uart_count, sizeof(*b->uarts));
+    for (xmlNode *n = NULL; (n = reader_next(root, n, "uart"));) {
+        b->uarts[i++] = (struct uart){
+            .at = reader_where(r, n),
+            .name = reader_text(n, "name", ""),
+            .port = (u16)reader_number(r, n, "port", UINT16_MAX),
+            .gsi = (u8)reader_number(r, n, "gsi", UINT8_MAX),
+            .baud = (u32)reader_number(r, n, "baud", UINT32_MAX),
+            .clock_hz = (u32)reader_number(r, n, "clock-hz", UINT32_MAX),
+        };
+    }
+}
+
+/* The schema has checked the form bb:dd.f; result as PCI has it, bus << 8 | device << 3 | function. */
+static u16 parse_bdf(const char *s)
+{
+    unsigned long bus, device, function;
+    char *end;
+
+    bus = strtoul(s, &end, 16);
+    device = strtoul(end + 1, &end, 16);
+    function = strtoul(end + 1, &end, 16);
+    return (u16)((bus & 0xff) << 8 | (device & 0x1f) << 3 | (function & 7));
+}
+
+static void read_bars(struct reader *r, xmlNode *function, struct pci_function *f)
+{
+    size_t i = 0;
+
+    f->bar_count = reader_count(function, "bar");
+    f->bars = arena_alloc(f->bar_count, sizeof(*f->bars));
+    for (xmlNode *n = NULL; (n = reader_next(function, n, "bar"));) {
+        f->bars[i++] = (struct pci_bar){
+            .at = reader_where(r, n),
+            .index = (u8)reader_number(r, n, "index", UINT8_MAX),
+            .is_io = strcmp(reader_text(n, "kind", ""), "io") == 0,
+            .base = reader_number(r, n, "base", UINT64_MAX),
+            .size = reader_number(r, n, "size", UINT64_MAX),
+        };
+    }
+}
+
+static void read_pci(struct reader *r, xmlNode *root, struct board *b)
+{
+    xmlNode *pci = reader_next(root, NULL, "pci");
+    size_t i = 0;
+
+    b->pci_count = reader_count(pci, "function");
+    b->pci = arena_alloc(b->pci_count, sizeof(*b->pci));
+    for (xmlNode *n = NULL; pci && (n = reader_next(pci, n, "function"));) {
+        struct pci_function *f = &b->pci[i++];
+
+        f->at = reader_where(r, n);
+        f->address = reader_text(n, "address", "");
+        f->bdf = parse_bdf(f->address);
+        f->vendor = (u16)reader_number(r, n, "vendor", UINT16_MAX);
+        f->device = (u16)reader_number(r, n, "device", UINT16_MAX);
+        f->class_code = (u32)reader_number(r, n, "class", 0xffffff);
+        read_bars(r, n, f);
+    }
+}
+
+static void read_quirks(struct reader *r, xmlNode *root, struct board *b)
+{
+    xmlNode *quirks = reader_next(root, NULL, "quirks");
+    size_t i = 0;
+
+    b->quirk_count = reader_count(quirks, "quirk");
+    b->quirks = arena_alloc(b->quirk_count, sizeof(*b->quirks));
+    for (xmlNode *n = NULL; quirks && (n = reader_next(quirks, n, "quirk"));)
+        b->quirks[i++] = (struct named){reader_where(r, n), reader_text(n, "name", "")};
+}
+
+bool read_board(xmlDocPtr doc, const char *path, struct board *out)
+{
+    struct reader r = {path, true};
+    xmlNode *root = xmlDocGetRootElement(doc);
+
+    *out = (struct board){
+        .at = reader_where(&r, root),
+        .name = reader_text(root, "name", ""),
+        .description = reader_text(root, "description", ""),
+    };
+    read_emulator(&r, root, &out->emulator);
+    read_cpu(&r, root, out);
+    read_memory(&r, root, out);
+    read_interrupts(&r, root, out);
+    read_registers(&r, root, out);
+    read_uarts(&r, root, out);
+    read_pci(&r, root, out);
+    read_quirks(&r, root, out);
+    return r.ok;
+}

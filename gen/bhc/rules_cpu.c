@@ -1,0 +1,100 @@
+/* Rules about who owns which CPU. */
+#include "rules.h"
+
+#include <inttypes.h>
+
+RULE(cpu_exists)
+{
+    const struct board *b = &config->board;
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        for (size_t j = 0; j < s->vms[i].cpu_count; j++) {
+            const struct vm_cpu *cpu = &s->vms[i].cpus[j];
+
+            if (cpu->id >= b->core_count)
+                MISTAKE(cpu->at,
+                        "vm '%s' is given CPU %" PRIu64 ", but board '%s' has %zu CPUs; use 0 to %zu",
+                        s->vms[i].name, cpu->id, b->name, b->core_count, b->core_count - 1);
+        }
+    }
+}
+
+/* The vCPU before vCPU `j` of VM `i` that has its CPU: true and its VM and number. */
+static bool earlier_owner(const struct scenario *s, size_t i, size_t j, size_t *vm, size_t *vcpu)
+{
+    for (size_t k = 0; k <= i; k++) {
+        for (size_t l = 0; l < (k == i ? j : s->vms[k].cpu_count); l++) {
+            if (s->vms[k].cpus[l].id == s->vms[i].cpus[j].id) {
+                *vm = k;
+                *vcpu = l;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+RULE(cpu_owned_once)
+{
+    const struct scenario *s = &config->scenario;
+    size_t owner = 0, vcpu = 0;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        for (size_t j = 0; j < s->vms[i].cpu_count; j++) {
+            const struct vm_cpu *cpu = &s->vms[i].cpus[j];
+
+            if (!earlier_owner(s, i, j, &owner, &vcpu))
+                continue;
+            if (owner == i)
+                MISTAKE(cpu->at,
+                        "vm '%s' is given CPU %" PRIu64
+                        " twice, as vCPU %zu and %zu; give each vCPU a CPU of its own",
+                        s->vms[i].name, cpu->id, vcpu, j);
+            else
+                MISTAKE(cpu->at,
+                        "vm '%s' is given CPU %" PRIu64
+                        ", which vm '%s' owns (line %ld); sharing a CPU is not built yet, give it another",
+                        s->vms[i].name, cpu->id, s->vms[owner].name, s->vms[owner].cpus[vcpu].at.line);
+        }
+    }
+}
+
+RULE(cpu_count)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        if (s->vms[i].cpu_count > MAX_PCPUS)
+            MISTAKE(s->vms[i].cpus_at,
+                    "vm '%s' has %zu vCPUs, but at most %d are supported; give it fewer CPUs", s->vms[i].name,
+                    s->vms[i].cpu_count, MAX_PCPUS);
+    }
+}
+
+RULE(cpu_console_exists)
+{
+    const struct board *b = &config->board;
+    const struct hypervisor *hv = &config->scenario.hv;
+
+    if (hv->console_cpu >= b->core_count)
+        MISTAKE(hv->console_at,
+                "the console is served by CPU %" PRIu64 ", but board '%s' has %zu CPUs; use 0 to %zu",
+                hv->console_cpu, b->name, b->core_count, b->core_count - 1);
+}
+
+RULE(cpu_console_not_rt)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        for (size_t j = 0; s->vms[i].rt && j < s->vms[i].cpu_count; j++) {
+            if (s->vms[i].cpus[j].id == s->hv.console_cpu)
+                MISTAKE(s->vms[i].cpus[j].at,
+                        "CPU %" PRIu64
+                        " of real-time vm '%s' also serves the console, which will disturb it; let another "
+                        "CPU serve the console",
+                        s->hv.console_cpu, s->vms[i].name);
+        }
+    }
+}

@@ -1,0 +1,369 @@
+/* Rules about VMs, their names, their boot images and the modules. */
+#include "rules.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* 1 to max characters: letters, digits and those of `others`. */
+static bool well_named(const char *s, size_t max, const char *others)
+{
+    size_t len = strlen(s);
+
+    for (size_t i = 0; i < len; i++) {
+        if (!is_letter(s[i]) && !is_digit(s[i]) && !strchr(others, s[i]))
+            return false;
+    }
+    return len >= 1 && len <= max;
+}
+
+/* Index of the first character that is not printable ASCII, or -1. */
+static long unprintable(const char *s)
+{
+    for (long i = 0; s[i]; i++) {
+        if (s[i] < 0x20 || s[i] > 0x7e)
+            return i;
+    }
+    return -1;
+}
+
+RULE(vm_names_unique)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        size_t j = vm_index(s, s->vms[i].name);
+
+        if (j < i)
+            MISTAKE(s->vms[i].at, "vm name '%s' is used twice (line %ld); give each VM its own",
+                    s->vms[i].name, s->vms[j].at.line);
+    }
+}
+
+RULE(vm_keys_unique)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(s->vms[i].key, s->vms[j].key) == 0) {
+                MISTAKE(s->vms[i].at,
+                        "vm '%s' has key '%s', which vm '%s' has too (line %ld); give each VM its own, for "
+                        "example by uuidgen",
+                        s->vms[i].name, s->vms[i].key, s->vms[j].name, s->vms[j].at.line);
+                break;
+            }
+        }
+    }
+}
+
+RULE(vm_name_form)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        if (!well_named(s->vms[i].name, MAX_NAME, "-_") || !is_letter(s->vms[i].name[0]))
+            MISTAKE(
+                s->vms[i].at,
+                "vm name '%s' is not 1 to %d letters, digits, '-' or '_' with a letter first; choose another",
+                s->vms[i].name, MAX_NAME);
+    }
+}
+
+RULE(vm_key_form)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        if (!well_named(s->vms[i].key, MAX_KEY, "-_.:"))
+            MISTAKE(s->vms[i].at,
+                    "vm '%s' has key '%s', which is not 1 to %d letters, digits, '-', '_', '.' or ':'; use a "
+                    "UUID",
+                    s->vms[i].name, s->vms[i].key, MAX_KEY);
+    }
+}
+
+RULE(vm_kind_built)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        if (strcmp(s->vms[i].kind, "pre-launched") != 0)
+            MISTAKE(s->vms[i].at,
+                    "vm '%s' is of kind '%s', which is not built yet; use kind=\"pre-launched\"",
+                    s->vms[i].name, s->vms[i].kind);
+    }
+}
+
+RULE(vm_count)
+{
+    const struct scenario *s = &config->scenario;
+
+    if (s->vm_count > MAX_VMS)
+        MISTAKE(s->at, "the scenario has %zu VMs, but at most %d are supported; remove some", s->vm_count,
+                MAX_VMS);
+}
+
+RULE(vm_ready_text)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const char *ready = s->vms[i].ready;
+
+        if (ready && (strlen(ready) == 0 || strlen(ready) > MAX_READY || unprintable(ready) >= 0))
+            MISTAKE(s->vms[i].ready_at,
+                    "the ready text of vm '%s' is not 1 to %d printable ASCII characters in one line; change "
+                    "it or remove <ready>",
+                    s->vms[i].name, MAX_READY);
+    }
+}
+
+RULE(module_names_unique)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->module_count; i++) {
+        size_t j = module_index(s, s->modules[i].name);
+
+        if (j < i)
+            MISTAKE(s->modules[i].at, "module name '%s' is used twice (line %ld); give each module its own",
+                    s->modules[i].name, s->modules[j].at.line);
+    }
+}
+
+RULE(module_name_form)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->module_count; i++) {
+        if (!well_named(s->modules[i].name, MAX_NAME, "-_."))
+            MISTAKE(s->modules[i].at,
+                    "module name '%s' is not 1 to %d letters, digits, '-', '_' or '.' (the boot loader finds "
+                    "it as a word of a "
+                    "command line); choose another",
+                    s->modules[i].name, MAX_NAME);
+    }
+}
+
+RULE(module_size)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->module_count; i++) {
+        if (s->modules[i].max_size == 0)
+            MISTAKE(s->modules[i].at,
+                    "module '%s' has max-size 0; give the most that the file may occupy, such as 16M",
+                    s->modules[i].name);
+    }
+}
+
+static bool module_has_user(const struct scenario *s, const char *name)
+{
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm_boot *boot = &s->vms[i].boot;
+
+        if (strcmp(boot->kernel, name) == 0 || (boot->initrd && strcmp(boot->initrd, name) == 0))
+            return true;
+    }
+    return false;
+}
+
+RULE(module_used)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->module_count; i++) {
+        if (!module_has_user(s, s->modules[i].name))
+            MISTAKE(s->modules[i].at, "module '%s' is used by no VM, yet keeps %s of memory; remove it",
+                    s->modules[i].name, size_text(s->modules[i].store_size));
+    }
+}
+
+RULE(module_source)
+{
+    static const char *const kinds[] = {"debian:", "guest:", "file:"};
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->module_count; i++) {
+        const char *source = s->modules[i].source;
+        bool ok = false;
+
+        for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
+            ok = ok || (strncmp(source, kinds[k], strlen(kinds[k])) == 0 && source[strlen(kinds[k])] != '\0');
+        if (!ok || unprintable(source) >= 0)
+            MISTAKE(s->modules[i].at,
+                    "module '%s' has source '%s'; write debian:NAME, guest:NAME or file:PATH",
+                    s->modules[i].name, source);
+    }
+}
+
+static const char *module_list(const struct scenario *s)
+{
+    const char *text = s->module_count ? s->modules[0].name : "none";
+
+    for (size_t i = 1; i < s->module_count && i < 16; i++)
+        text = arena_printf("%s, %s", text, s->modules[i].name);
+    return text;
+}
+
+RULE(boot_modules_exist)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm_boot *boot = &s->vms[i].boot;
+
+        if (module_index(s, boot->kernel) == NO_INDEX)
+            MISTAKE(boot->at,
+                    "vm '%s' boots kernel '%s', but there is no such module (there are: %s); add a <module> "
+                    "or correct the name",
+                    s->vms[i].name, boot->kernel, module_list(s));
+        if (boot->initrd && module_index(s, boot->initrd) == NO_INDEX)
+            MISTAKE(boot->at,
+                    "vm '%s' has initrd '%s', but there is no such module (there are: %s); add a <module> or "
+                    "correct the name",
+                    s->vms[i].name, boot->initrd, module_list(s));
+    }
+}
+
+static bool is_kind(const struct vm_boot *boot, const char *kind)
+{
+    return strcmp(boot->kind, kind) == 0;
+}
+
+RULE(boot_kind_needs)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm_boot *boot = &s->vms[i].boot;
+
+        if (is_kind(boot, "raw") && (!boot->has_load || !boot->has_entry))
+            MISTAKE(boot->at, "vm '%s' boots a raw image without saying %s; add the attribute%s",
+                    s->vms[i].name,
+                    boot->has_load    ? "entry"
+                    : boot->has_entry ? "load"
+                                      : "load and entry",
+                    boot->has_load || boot->has_entry ? "" : "s");
+    }
+}
+
+RULE(boot_kind_excludes)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm_boot *boot = &s->vms[i].boot;
+        const struct {
+            const char *attribute;
+            bool wrong;
+        } given[] = {
+            {"protocol", boot->protocol && !is_kind(boot, "bzimage")},
+            {"load", boot->has_load && !is_kind(boot, "raw")},
+            {"entry", boot->has_entry && !is_kind(boot, "raw")},
+            {"initrd", boot->initrd && (is_kind(boot, "raw") || is_kind(boot, "elf"))},
+            {"cmdline", boot->cmdline[0] && is_kind(boot, "raw")},
+        };
+
+        for (size_t j = 0; j < ARRAY_SIZE(given); j++) {
+            if (given[j].wrong)
+                MISTAKE(boot->at, "vm '%s' has %s, which a boot image of kind '%s' does not use; remove it",
+                        s->vms[i].name, given[j].attribute, boot->kind);
+        }
+    }
+}
+
+/* RAM that the guest sees in one piece from address 0. */
+static u64 low_ram(const struct vm *vm)
+{
+    u64 total = 0;
+
+    for (size_t i = 0; i < vm->ram_count; i++) {
+        if (__builtin_add_overflow(total, vm->ram[i].size, &total))
+            return LOW_RAM_LIMIT;
+    }
+    return MIN(total, LOW_RAM_LIMIT);
+}
+
+RULE(boot_fits_ram)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm_boot *boot = &s->vms[i].boot;
+        u32 kernel = module_index(s, boot->kernel),
+            initrd = boot->initrd ? module_index(s, boot->initrd) : NO_INDEX;
+        u64 need = 0, have = low_ram(&s->vms[i]);
+
+        if (kernel == NO_INDEX || is_kind(boot, "raw"))
+            continue;
+        need = s->modules[kernel].store_size + (initrd == NO_INDEX ? 0 : s->modules[initrd].store_size);
+        if (MIB(1) + need > have)
+            MISTAKE(boot->at,
+                    "vm '%s' has %s of RAM, but its boot modules may need %s above the first MiB; enlarge "
+                    "<ram> or lower the modules' "
+                    "max-size",
+                    s->vms[i].name, size_text(have), size_text(need));
+    }
+}
+
+RULE(boot_raw_addresses)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm_boot *boot = &s->vms[i].boot;
+        u32 kernel = module_index(s, boot->kernel);
+        u64 have = low_ram(&s->vms[i]), size;
+
+        if (!is_kind(boot, "raw") || kernel == NO_INDEX || !boot->has_load || !boot->has_entry)
+            continue;
+        size = s->modules[kernel].max_size;
+        if (boot->load >= have || size > have - boot->load)
+            MISTAKE(boot->at,
+                    "vm '%s' loads its image at %s, beyond its RAM of %s; lower load, enlarge <ram> or lower "
+                    "max-size of module '%s'",
+                    s->vms[i].name, range_text(boot->load, size), size_text(have), boot->kernel);
+        else if (boot->entry < boot->load || boot->entry - boot->load >= size)
+            MISTAKE(boot->at, "vm '%s' enters its image at 0x%" PRIx64 ", outside of it (%s); correct entry",
+                    s->vms[i].name, boot->entry, range_text(boot->load, size));
+    }
+}
+
+RULE(boot_cmdline_length)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        size_t len = strlen(s->vms[i].boot.cmdline);
+
+        if (len > MAX_CMDLINE)
+            MISTAKE(s->vms[i].boot.at,
+                    "vm '%s' has a command line of %zu characters, but at most %d are supported; shorten it",
+                    s->vms[i].name, len, MAX_CMDLINE);
+    }
+}
+
+RULE(boot_cmdline_characters)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        long at = unprintable(s->vms[i].boot.cmdline);
+
+        if (at >= 0)
+            MISTAKE(s->vms[i].boot.at,
+                    "vm '%s' has byte 0x%02x at position %ld of its command line; use printable ASCII only",
+                    s->vms[i].name, (unsigned)(unsigned char)s->vms[i].boot.cmdline[at], at + 1);
+    }
+}

@@ -1,0 +1,292 @@
+#include "tree.h"
+
+#include <string.h>
+
+static struct node *node_new(struct node *parent, const char *name)
+{
+    struct node *n = arena_alloc(1, sizeof(*n));
+
+    n->name = name;
+    n->props_end = &n->props;
+    n->children_end = &n->children;
+    if (parent) {
+        *parent->children_end = n;
+        parent->children_end = &n->next;
+    }
+    return n;
+}
+
+static void add(struct node *n, enum prop_kind kind, const char *name, const char *text, u64 value)
+{
+    struct prop *p = arena_alloc(1, sizeof(*p));
+
+    *p = (struct prop){.name = name, .kind = kind, .text = text, .value = value};
+    *n->props_end = p;
+    n->props_end = &p->next;
+}
+
+static void add_text(struct node *n, const char *name, const char *text)
+{
+    add(n, PROP_TEXT, name, text, 0);
+}
+
+static void add_dec(struct node *n, const char *name, u64 value)
+{
+    add(n, PROP_DEC, name, NULL, value);
+}
+
+static void add_hex(struct node *n, const char *name, u64 value)
+{
+    add(n, PROP_HEX, name, NULL, value);
+}
+
+static void add_hex64(struct node *n, const char *name, u64 value)
+{
+    add(n, PROP_HEX64, name, NULL, value);
+}
+
+static void add_bool(struct node *n, const char *name, bool value)
+{
+    add(n, PROP_BOOL, name, NULL, value);
+}
+
+static void add_range(struct node *n, u64 base, u64 size)
+{
+    add_hex64(n, "base", base);
+    add_hex64(n, "size", size);
+}
+
+static void add_names(struct node *parent, const char *element, const struct named *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        add_text(node_new(parent, element), "name", list[i].name);
+}
+
+static void build_sizes(struct node *root, const struct config *c)
+{
+    const struct scenario *s = &c->scenario;
+    struct node *n = node_new(root, "sizes");
+
+    add_dec(n, "pcpus", c->board.core_count);
+    add_dec(n, "vms", s->vm_count);
+    add_dec(n, "vcpus", s->vcpu_total);
+    add_dec(n, "max-vcpus-per-vm", s->vcpu_max);
+    add_dec(n, "modules", s->module_count);
+    add_dec(n, "vuarts", s->vuart_total);
+    add_dec(n, "s2-pages", s->s2_total);
+}
+
+static void build_emulator(struct node *board, const struct emulator *e)
+{
+    struct node *n;
+
+    if (!e->present)
+        return;
+    n = node_new(board, "emulator");
+    add_text(n, "kind", e->kind);
+    add_text(n, "machine", e->machine);
+    add_text(n, "cpu", e->cpu);
+    add_text(n, "memory", e->memory);
+    add_text(n, "min-version", e->min_version);
+}
+
+static void build_memory(struct node *board, const struct board *b)
+{
+    for (size_t i = 0; i < b->ram_count; i++)
+        add_range(node_new(board, "ram"), b->ram[i].base, b->ram[i].size);
+    for (size_t i = 0; i < b->reserved_count; i++) {
+        struct node *n = node_new(board, "reserved");
+
+        add_range(n, b->reserved[i].base, b->reserved[i].size);
+        add_text(n, "what", b->reserved[i].what);
+    }
+}
+
+static void build_controllers(struct node *board, const struct board *b)
+{
+    struct node *n;
+
+    add_hex64(node_new(board, "lapic"), "base", b->lapic_base);
+    for (size_t i = 0; i < b->ioapic_count; i++) {
+        n = node_new(board, "ioapic");
+        add_dec(n, "id", b->ioapics[i].id);
+        add_hex64(n, "base", b->ioapics[i].base);
+        add_dec(n, "pins", b->ioapics[i].pins);
+        add_dec(n, "gsi-base", b->ioapics[i].gsi_base);
+    }
+    /* Base 0 stands for "there is none", as in the tables. */
+    n = node_new(board, "mcfg");
+    add_hex64(n, "base", b->mcfg.base);
+    add_dec(n, "start-bus", b->mcfg.start_bus);
+    add_dec(n, "end-bus", b->mcfg.end_bus);
+    n = node_new(board, "acpi");
+    add_hex(n, "pm-timer-port", b->acpi.pm_timer_port);
+    add_hex(n, "pm1a-cnt-port", b->acpi.pm1a_cnt_port);
+    add_dec(n, "s5-slp-typ", b->acpi.s5_slp_typ);
+    add_hex(n, "reset-port", b->acpi.reset_port);
+    add_hex(n, "reset-value", b->acpi.reset_value);
+    for (size_t i = 0; i < b->uart_count; i++) {
+        n = node_new(board, "uart");
+        add_text(n, "name", b->uarts[i].name);
+        add_hex(n, "port", b->uarts[i].port);
+        add_dec(n, "gsi", b->uarts[i].gsi);
+        add_dec(n, "baud", b->uarts[i].baud);
+        add_dec(n, "clock-hz", b->uarts[i].clock_hz);
+    }
+}
+
+static void build_pci(struct node *board, const struct board *b)
+{
+    size_t first_bar = 0;
+
+    for (size_t i = 0; i < b->pci_count; i++) {
+        const struct pci_function *f = &b->pci[i];
+        struct node *n = node_new(board, "function");
+
+        add_text(n, "address", f->address);
+        add_hex(n, "bdf", f->bdf);
+        add_hex(n, "vendor", f->vendor);
+        add_hex(n, "device", f->device);
+        add_hex(n, "class", f->class_code);
+        add_dec(n, "first-bar", first_bar);
+        add_dec(n, "bars", f->bar_count);
+        first_bar += f->bar_count;
+        for (size_t j = 0; j < f->bar_count; j++) {
+            struct node *bar = node_new(n, "bar");
+
+            add_dec(bar, "index", f->bars[j].index);
+            add_bool(bar, "io", f->bars[j].is_io);
+            add_range(bar, f->bars[j].base, f->bars[j].size);
+        }
+    }
+}
+
+static void build_board(struct node *root, const struct board *b)
+{
+    struct node *n = node_new(root, "board"), *tsc;
+
+    add_text(n, "name", b->name);
+    add_text(n, "description", b->description);
+    add_text(n, "vendor", b->vendor);
+    add_text(n, "extension", b->extension);
+    add_hex(n, "trampoline", b->trampoline);
+    build_emulator(n, &b->emulator);
+    tsc = node_new(n, "tsc");
+    add(tsc, PROP_DEC64, "hz", NULL, b->tsc_hz);
+    add_bool(tsc, "invariant", b->tsc_invariant);
+    add_names(n, "feature", b->features, b->feature_count);
+    add_names(n, "quirk", b->quirks, b->quirk_count);
+    for (size_t i = 0; i < b->core_count; i++)
+        add_hex(node_new(n, "cpu"), "apic-id", b->cores[i].apic_id);
+    build_memory(n, b);
+    build_controllers(n, b);
+    build_pci(n, b);
+}
+
+static void build_hypervisor(struct node *scenario, const struct scenario *s, const struct board *b)
+{
+    const struct hypervisor *hv = &s->hv;
+    struct node *n = node_new(scenario, "hypervisor"), *console = node_new(n, "console");
+
+    add_text(n, "loglevel", hv->loglevel);
+    for (size_t i = 0; i < b->uart_count; i++) {
+        if (strcmp(b->uarts[i].name, hv->console_uart) == 0) {
+            add_text(console, "uart", b->uarts[i].name);
+            add_hex(console, "port", b->uarts[i].port);
+            add_dec(console, "gsi", b->uarts[i].gsi);
+            add_dec(console, "baud", b->uarts[i].baud);
+            add_dec(console, "clock-hz", b->uarts[i].clock_hz);
+            break;
+        }
+    }
+    add_dec(console, "cpu", hv->console_cpu);
+    add_hex(console, "vm", hv->console_vm ? vm_index(s, hv->console_vm) : NO_INDEX);
+    add_range(node_new(n, "image"), hv->image_base, hv->image_size);
+    add_range(node_new(n, "module-store"), hv->store_base, hv->store_size);
+}
+
+static void build_boot(struct node *vm, const struct vm_boot *boot)
+{
+    struct node *n = node_new(vm, "boot");
+
+    add_text(n, "kind", boot->kind);
+    add_text(n, "protocol", boot->protocol ? boot->protocol : "auto");
+    add_hex(n, "kernel", boot->kernel_index);
+    add_hex(n, "initrd", boot->initrd_index);
+    add_hex64(n, "load", boot->load);
+    add_hex64(n, "entry", boot->entry);
+    add_text(n, "cmdline", boot->cmdline);
+}
+
+static void build_vm_flags(struct node *n, const struct vm *vm)
+{
+    static const char *const names[] = {"rt", "hypercall", "autostart"};
+    const bool set[] = {vm->rt, vm->hypercall, vm->autostart};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (set[i])
+            add_text(node_new(n, "flag"), "name", names[i]);
+    }
+}
+
+static void build_vm(struct node *scenario, const struct vm *vm, size_t id)
+{
+    struct node *n = node_new(scenario, "vm");
+
+    add_dec(n, "id", id);
+    add_text(n, "name", vm->name);
+    add_text(n, "key", vm->key);
+    add_text(n, "kind", vm->kind);
+    add_dec(n, "vcpus", vm->cpu_count);
+    add_dec(n, "first-vcpu", vm->first_vcpu);
+    add_dec(n, "mems", vm->mem_count);
+    add_dec(n, "first-mem", vm->first_mem);
+    add_dec(n, "vuarts", vm->vuart_count);
+    add_dec(n, "first-vuart", vm->first_vuart);
+    add_dec(n, "s2-pages", vm->s2_pages);
+    add_dec(n, "first-s2-page", vm->first_s2_page);
+    if (vm->ready)
+        add_text(n, "ready", vm->ready);
+    build_vm_flags(n, vm);
+    for (size_t i = 0; i < vm->cpu_count; i++)
+        add_dec(node_new(n, "vcpu"), "pcpu", vm->cpus[i].id);
+    for (size_t i = 0; i < vm->mem_count; i++) {
+        struct node *mem = node_new(n, "mem");
+
+        add_hex64(mem, "gpa", vm->mem[i].gpa);
+        add_hex64(mem, "hpa", vm->mem[i].hpa);
+        add_hex64(mem, "size", vm->mem[i].size);
+    }
+    for (size_t i = 0; i < vm->vuart_count; i++) {
+        struct node *uart = node_new(n, "vuart");
+
+        add_hex(uart, "port", vm->vuarts[i].port);
+        add_dec(uart, "irq", vm->vuarts[i].irq);
+        add_bool(uart, "console", vm->vuarts[i].console);
+    }
+    build_boot(n, &vm->boot);
+}
+
+struct node *tree_build(const struct config *c)
+{
+    const struct scenario *s = &c->scenario;
+    struct node *root = node_new(NULL, "bulkhead"), *n;
+
+    add_dec(root, "version", 1);
+    build_sizes(root, c);
+    build_board(root, &c->board);
+    n = node_new(root, "scenario");
+    add_text(n, "name", s->name);
+    add_text(n, "description", s->description);
+    build_hypervisor(n, s, &c->board);
+    for (size_t i = 0; i < s->module_count; i++) {
+        struct node *m = node_new(n, "module");
+
+        add_text(m, "name", s->modules[i].name);
+        add_text(m, "source", s->modules[i].source);
+        add_hex64(m, "max-size", s->modules[i].store_size);
+    }
+    for (size_t i = 0; i < s->vm_count; i++)
+        build_vm(n, &s->vms[i], i);
+    return root;
+}

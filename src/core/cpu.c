@@ -1,0 +1,103 @@
+/*
+ * The loop every physical CPU ends in, and its request word.
+ *
+ * Requests are never lost: whoever asks sets the bit and then kicks; the CPU takes bits with an atomic
+ * exchange before it acts on them, and looks at the word again (with interrupts off, so that a kick stays
+ * pending) before it idles or enters a guest.
+ */
+#include <arch/cpu.h>
+#include <arch/platform.h>
+#include <lib/atomic.h>
+#include <core/console.h>
+#include <core/cpu.h>
+#include <core/timer.h>
+#include <core/vm.h>
+#include "core_impl.h"
+
+void cpu_request(u32 pcpu, u32 bits)
+{
+    struct cpu *c = cpu_get(pcpu);
+    u32 old = atomic_or(&c->requests, bits);
+
+    /* When all bits were set already, whoever set them has kicked or is about to, and the CPU has not yet
+     * taken them. */
+    if (pcpu != this_cpu()->id && (old & bits) != bits)
+        arch_cpu_kick(pcpu);
+}
+
+static void service_vms(const struct cpu *c)
+{
+    for (u32 i = 0; i < CFG_VMS; i++)
+        if (vms[i].vcpus[0].pcpu == c->id)
+            vm_service(&vms[i]);
+}
+
+static void dump_own_vcpu(const struct cpu *c)
+{
+    if (!c->vcpu)
+        return;
+    lines_begin(0);
+    arch_dump_vcpu(c->vcpu, lines_print);
+    lines_end();
+}
+
+static void serve(struct cpu *c, u32 reqs)
+{
+    if (reqs & CPU_REQ_TIMER)
+        timers_run();
+    if (reqs & CPU_REQ_CONSOLE)
+        console_service();
+    if (reqs & CPU_REQ_VM)
+        service_vms(c);
+    if (reqs & CPU_REQ_DUMP)
+        dump_own_vcpu(c);
+}
+
+void cpu_service(void)
+{
+    struct cpu *c = this_cpu();
+
+    serve(c, atomic_xchg(&c->requests, 0));
+}
+
+void cpu_breathe(void)
+{
+    const u32 quick = CPU_REQ_TIMER | CPU_REQ_CONSOLE;
+    struct cpu *c = this_cpu();
+
+    arch_irq_window();
+    if (atomic_load(&c->requests) & quick)
+        serve(c, atomic_and(&c->requests, ~quick) & quick);
+}
+
+/* One round of the loop: serves what was asked and runs the vCPU for as long as it may, or idles. */
+static void cpu_round(struct cpu *c)
+{
+    struct vcpu *v = c->vcpu;
+    u32 flush = 0;
+
+    if (atomic_load(&c->requests))
+        cpu_service();
+    if (v && (atomic_load(&v->requests) & ~(u32)VCPU_REQ_FLUSH))
+        vcpu_pre_entry(v);
+    if (v && v->state == VCPU_RUNNING) {
+        arch_vcpu_run(v);
+        return;
+    }
+    /* A flush has time until the next entry, but its bit would keep this CPU from idling. */
+    if (v)
+        flush = atomic_and(&v->requests, ~(u32)VCPU_REQ_FLUSH) & VCPU_REQ_FLUSH;
+    c->idle_count++;
+    arch_cpu_idle(&c->requests, v ? &v->requests : NULL);
+    if (flush)
+        atomic_or(&v->requests, flush);
+}
+
+void cpu_loop(void)
+{
+    struct cpu *c = this_cpu();
+
+    timers_run();
+    for (;;)
+        cpu_round(c);
+}

@@ -1,0 +1,73 @@
+/*
+ * One-shot timers. A timer's deadline is the only shared word: whoever stores it from another CPU then sets
+ * CPU_REQ_TIMER of the home CPU, which looks at all its deadlines again. The list itself never changes once
+ * the CPU loops run.
+ */
+#include <arch/cpu.h>
+#include <lib/atomic.h>
+#include <core/cpu.h>
+#include <core/timer.h>
+
+void timer_init(struct timer *t, u32 pcpu, void (*fn)(struct timer *t))
+{
+    struct cpu *c = cpu_get(pcpu);
+
+    t->deadline = TIMER_OFF;
+    t->fn = fn;
+    t->pcpu = pcpu;
+    t->next = c->timers;
+    c->timers = t;
+}
+
+void timer_set(struct timer *t, u64 deadline_tsc)
+{
+    struct cpu *c = this_cpu();
+
+    atomic_store(&t->deadline, deadline_tsc);
+    if (t->pcpu != c->id) {
+        cpu_request(t->pcpu, CPU_REQ_TIMER);
+    } else if (deadline_tsc < c->armed) {
+        c->armed = deadline_tsc;
+        arch_timer_arm(deadline_tsc);
+    }
+    /* A hardware timer armed too early costs one idle pass of timers_run(); re-arming it here would cost on
+     * every set. */
+}
+
+void timer_cancel(struct timer *t)
+{
+    atomic_store(&t->deadline, TIMER_OFF);
+}
+
+void timers_run(void)
+{
+    struct cpu *c = this_cpu();
+    u64 now = arch_tsc();
+    u64 next = TIMER_OFF;
+
+    for (struct timer *t = c->timers; t; t = t->next) {
+        u64 d = atomic_load(&t->deadline);
+
+        /* When the swap fails, another CPU has just set the timer anew: its request makes this function run
+         * again. */
+        if (d <= now && atomic_cas(&t->deadline, d, TIMER_OFF))
+            t->fn(t);
+    }
+    for (struct timer *t = c->timers; t; t = t->next) {
+        u64 d = atomic_load(&t->deadline);
+
+        next = MIN(next, d);
+    }
+    c->armed = next;
+    arch_timer_arm(next);
+}
+
+u64 ns_to_tsc(u64 ns)
+{
+    return mul_div_u64(ns, arch_tsc_hz(), 1000000000);
+}
+
+u64 tsc_to_ns(u64 tsc)
+{
+    return mul_div_u64(tsc, 1000000000, arch_tsc_hz());
+}

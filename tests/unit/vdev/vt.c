@@ -1,0 +1,244 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "vt.h"
+#include "x86/guest/cpuid.h"
+
+struct vm vms[CFG_VMS];
+struct vcpu vcpus[CFG_VCPUS];
+struct vm *vt_vm;
+unsigned vt_poweroffs, vt_resets, vt_cpuid_inits;
+unsigned vt_inits[CFG_VCPUS], vt_sipis[CFG_VCPUS];
+u8 vt_sipi_vector;
+
+static struct vcpu *cur;
+
+/* ---- what the code under test calls in core and in the guest layer ---- */
+
+void vcpu_request(struct vcpu *v, u32 bits)
+{
+    atomic_or(&v->requests, bits);
+    if (v->pcpu != this_cpu()->id)
+        arch_cpu_kick(v->pcpu);
+}
+
+void vcpu_send_init(struct vcpu *v)
+{
+    vt_inits[v->index]++;
+}
+
+void vcpu_send_sipi(struct vcpu *v, u8 vector)
+{
+    vt_sipis[v->index]++;
+    vt_sipi_vector = vector;
+}
+
+void vm_guest_poweroff(struct vcpu *v)
+{
+    ck_assert_ptr_eq(v, cur);
+    vt_poweroffs++;
+}
+
+void vm_guest_reset(struct vcpu *v)
+{
+    ck_assert_ptr_eq(v, cur);
+    vt_resets++;
+}
+
+void cpu_request(u32 pcpu, u32 bits)
+{
+    atomic_or(&cpu_get(pcpu)->requests, bits);
+}
+
+void guest_cpuid_init(struct vm *vm)
+{
+    (void)vm;
+    vt_cpuid_inits++;
+}
+
+/* ---- harness ---- */
+
+void vt_setup(void)
+{
+    fake_reset();
+    memset(vms, 0, sizeof(vms));
+    memset(vcpus, 0, sizeof(vcpus));
+    memset(vt_inits, 0, sizeof(vt_inits));
+    memset(vt_sipis, 0, sizeof(vt_sipis));
+    vt_poweroffs = vt_resets = vt_cpuid_inits = 0;
+    fake_tsc = 5000000000ULL;
+    for (unsigned m = 0; m < CFG_VMS; m++) {
+        struct vm *vm = &vms[m];
+
+        vm->id = (u16)m;
+        vm->cfg = &cfg_vms[m];
+        vm->vcpus = &vcpus[vm->cfg->first_vcpu];
+        for (unsigned i = 0; i < vm->cfg->vcpu_count; i++) {
+            struct vcpu *v = &vm->vcpus[i];
+
+            v->vm = vm;
+            v->id = (u16)i;
+            v->index = (u16)(vm->cfg->first_vcpu + i);
+            v->pcpu = vm->cfg->pcpus[i];
+            v->state = VCPU_RUNNING;
+            arch_vcpu_init(v);
+            arch_vcpu_set(v, REG_RFLAGS, 0x202);
+        }
+        arch_vm_init(vm);
+        arch_vm_reset(vm);
+    }
+    vt_vm = &vms[0];
+    for (unsigned i = 0; i < CFG_VCPUS; i++)
+        vcpus[i].requests = 0;
+    vt_on(0);
+}
+
+struct vcpu *vt_vcpu(unsigned id)
+{
+    return &vt_vm->vcpus[id];
+}
+
+void vt_on(unsigned id)
+{
+    cur = vt_vcpu(id);
+    fake_set_cpu(cur->pcpu);
+}
+
+void vt_if(unsigned id, bool on)
+{
+    arch_vcpu_set(vt_vcpu(id), REG_RFLAGS, on ? 0x202 : 0x2);
+}
+
+void vt_out(u16 port, u8 val)
+{
+    io_port_write(cur, port, 1, val);
+}
+
+void vt_out_n(u16 port, u8 size, u32 val)
+{
+    io_port_write(cur, port, size, val);
+}
+
+u8 vt_in(u16 port)
+{
+    return (u8)io_port_read(cur, port, 1);
+}
+
+u32 vt_in_n(u16 port, u8 size)
+{
+    return io_port_read(cur, port, size);
+}
+
+u64 vt_read(u64 addr, u8 size)
+{
+    return io_mmio_read(cur, addr, size);
+}
+
+void vt_write(u64 addr, u8 size, u64 val)
+{
+    io_mmio_write(cur, addr, size, val);
+}
+
+u32 vt_apic(u32 offset)
+{
+    return (u32)io_mmio_read(cur, PLAT_LAPIC_BASE + offset, 4);
+}
+
+void vt_apic_set(u32 offset, u32 val)
+{
+    io_mmio_write(cur, PLAT_LAPIC_BASE + offset, 4, val);
+}
+
+u64 vt_rdmsr(u32 msr)
+{
+    u64 val = 0;
+
+    ck_assert_msg(vlapic_msr_read(cur, msr, &val), "RDMSR 0x%x raised #GP", msr);
+    return val;
+}
+
+bool vt_rdmsr_gp(u32 msr)
+{
+    u64 val;
+
+    return !vlapic_msr_read(cur, msr, &val);
+}
+
+bool vt_wrmsr(u32 msr, u64 val)
+{
+    return vlapic_msr_write(cur, msr, val);
+}
+
+int vt_enter(unsigned id)
+{
+    struct vcpu *v = vt_vcpu(id);
+    struct fake_vcpu *f = &fake_vcpus[v->index];
+    struct cpu *before = fake_this_cpu;
+    u32 reqs = atomic_xchg(&v->requests, 0);
+    int got = VT_NONE;
+
+    fake_set_cpu(v->pcpu);
+    f->event_count = 0;
+    if (reqs & (VCPU_REQ_EVENT | VCPU_REQ_NMI))
+        arch_vcpu_deliver_events(v, reqs);
+    ck_assert_uint_le(f->event_count, 1);
+    if (f->event_count)
+        got = f->events[0].kind == EVENT_NMI ? VT_NMI : f->events[0].vector;
+    fake_enter(v);
+    fake_this_cpu = before;
+    return got;
+}
+
+void vt_enable_apics(void)
+{
+    for (unsigned i = 0; i < vt_vm->cfg->vcpu_count; i++) {
+        vt_on(i);
+        vt_apic_set(0xf0, 0x1ff);
+    }
+    vt_on(0);
+}
+
+void vt_run_until(u64 tsc)
+{
+    struct cpu *before = fake_this_cpu;
+
+    for (;;) {
+        u64 next = TIMER_OFF;
+        u32 who = 0;
+
+        for (u32 p = 0; p < CFG_PCPUS; p++) {
+            for (struct timer *t = cpu_get(p)->timers; t; t = t->next) {
+                if (t->deadline < next) {
+                    next = t->deadline;
+                    who = p;
+                }
+            }
+        }
+        if (next > tsc)
+            break;
+        if (next > fake_tsc)
+            fake_tsc = next;
+        fake_set_cpu(who);
+        timers_run();
+    }
+    fake_tsc = tsc;
+    fake_this_cpu = before;
+}
+
+int vt_main(const char *name, const TTest *const *tests)
+{
+    Suite *s = suite_create(name);
+    TCase *tc = tcase_create(name);
+    SRunner *sr;
+    int failed;
+
+    tcase_add_checked_fixture(tc, vt_setup, NULL);
+    for (; *tests; tests++)
+        tcase_add_test(tc, *tests);
+    suite_add_tcase(s, tc);
+    sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
