@@ -45,9 +45,10 @@ RULE(board_apics)
     }
 }
 
+/* 0 when there is none, or when BRD-013 will say that it is nonsense. */
 static u64 mcfg_size(const struct mcfg *m)
 {
-    return m->end_bus < m->start_bus ? 0 : MIB((u64)m->end_bus - m->start_bus + 1);
+    return !m->present || m->end_bus < m->start_bus ? 0 : MIB((u64)m->end_bus - m->start_bus + 1);
 }
 
 RULE(board_mcfg)
@@ -291,7 +292,7 @@ RULE(pci_bus_in_mcfg)
 {
     const struct board *b = &config->board;
 
-    for (size_t i = 0; b->mcfg.present && i < b->pci_count; i++) {
+    for (size_t i = 0; mcfg_size(&b->mcfg) > 0 && i < b->pci_count; i++) {
         unsigned bus = b->pci[i].bdf >> 8;
 
         if (bus < b->mcfg.start_bus || bus > b->mcfg.end_bus)

@@ -194,7 +194,7 @@ RULE(mem_large_pages)
 {
     FOR_EACH_RAM(config, vm, r)
     {
-        if (r->fixed && IS_ALIGNED(r->base, PAGE_SIZE) && !IS_ALIGNED(r->base, SIZE_2M))
+        if (fixed_and_sane(r) && IS_ALIGNED(r->base, PAGE_SIZE) && !IS_ALIGNED(r->base, SIZE_2M))
             MISTAKE(r->at,
                     "vm '%s' memory base 0x%" PRIx64
                     " is not a multiple of 2M, so small pages will map it: slower, and with larger tables; "

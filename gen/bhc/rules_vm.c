@@ -308,12 +308,13 @@ RULE(boot_fits_ram)
         if (kernel == NO_INDEX || is_kind(boot, "raw"))
             continue;
         need = s->modules[kernel].store_size + (initrd == NO_INDEX ? 0 : s->modules[initrd].store_size);
-        if (MIB(1) + need > have)
+        /* MEM-001 reports RAM of size 0. */
+        if (have > 0 && MIB(1) + need > have)
             MISTAKE(boot->at,
-                    "vm '%s' has %s of RAM, but its boot modules may need %s above the first MiB; enlarge "
-                    "<ram> or lower the modules' "
+                    "vm '%s' has %s of RAM, but needs %s: the first MiB and at most %s of boot modules; "
+                    "enlarge <ram> or lower the modules' "
                     "max-size",
-                    s->vms[i].name, size_text(have), size_text(need));
+                    s->vms[i].name, size_text(have), size_text(MIB(1) + need), size_text(need));
     }
 }
 

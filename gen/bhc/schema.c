@@ -141,8 +141,11 @@ static void on_schema_error(void *ctx, xmlErrorPtr error)
         report_content(at, element, message);
         break;
     case XML_SCHEMAV_CVC_COMPLEX_TYPE_2_3:
+        diag_add(SEV_ERROR, "XML-001", at, "<%s> holds text, but takes only elements; remove the text",
+                 element);
+        break;
     case XML_SCHEMAV_CVC_COMPLEX_TYPE_2_1:
-        diag_add(SEV_ERROR, "XML-001", at, "<%s> holds text or elements but takes none; remove them",
+        diag_add(SEV_ERROR, "XML-001", at, "<%s> holds text or elements, but takes none; remove them",
                  element);
         break;
     case XML_SCHEMAV_CVC_ELT_1:

@@ -132,7 +132,7 @@ const char *size_text(u64 size)
         u64 n = size / units[i].unit;
 
         /* 636K reads better than 0x9f000, but 268434432K does not. */
-        if (size % units[i].unit == 0 && n > 0 && n < 100000)
+        if (size % units[i].unit == 0 && n > 0 && n < 10000000)
             return arena_printf("%" PRIu64 "%c", n, units[i].suffix);
     }
     return size < 1024 ? arena_printf("%" PRIu64, size) : arena_printf("0x%" PRIx64, size);

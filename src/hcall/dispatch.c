@@ -48,23 +48,30 @@ s32 hcall_invoke(const struct hcall_row *row, struct hcall *h)
     return ret;
 }
 
+/* Apart from hcall_dispatch() so that the way of an unserved id needs no stack frame. */
+static NOINLINE s32 serve(struct vcpu *v, u64 index)
+{
+    struct hcall h = {.v = v, .p1 = v->regs->gpr[GPR_RDI], .p2 = v->regs->gpr[GPR_RSI]};
+    u32 who = v->vm->cfg->kind == VM_SERVICE ? HCALL_BY_SERVICE : HCALL_BY_FLAGGED;
+
+    if (!(table[index].callers & who))
+        return -EPERM_;
+    return hcall_invoke(&table[index], &h);
+}
+
 enum hcall_outcome hcall_dispatch(struct vcpu *v)
 {
     const struct cfg_vm *cfg = v->vm->cfg;
-    u64 *gpr = v->regs->gpr;
-    u64 index = gpr[GPR_R8] - HC_ID(0); /* all 64 bits count (section 1.1) */
-    u32 who = cfg->kind == VM_SERVICE ? HCALL_BY_SERVICE : HCALL_BY_FLAGGED;
     s32 ret = -EPERM_;
+    u64 index;
 
-    if (who != HCALL_BY_SERVICE && !(cfg->flags & VM_FLAG_HYPERCALL))
+    if (cfg->kind != VM_SERVICE && !(cfg->flags & VM_FLAG_HYPERCALL))
         return HCALL_UD;
     if (arch_vcpu_cpl(v) != 0)
         return HCALL_GP;
-    if (index < ROWS && (table[index].callers & who)) {
-        struct hcall h = {.v = v, .p1 = gpr[GPR_RDI], .p2 = gpr[GPR_RSI]};
-
-        ret = hcall_invoke(&table[index], &h);
-    }
-    gpr[GPR_RAX] = (u64)(s64)ret;
+    index = v->regs->gpr[GPR_R8] - HC_ID(0); /* all 64 bits count (section 1.1) */
+    if (index < ROWS)
+        ret = serve(v, index);
+    v->regs->gpr[GPR_RAX] = (u64)(s64)ret;
     return HCALL_DONE;
 }

@@ -19,7 +19,8 @@ FAKE void arch_vcpu_run(struct vcpu *v)
         if (atomic_load(&v->requests) || atomic_load(&this_cpu()->requests)) {
             if (!vcpu_pre_entry(v))
                 return;
-            atomic_and(&v->requests, ~(u32)VCPU_REQ_FLUSH);
+            if (atomic_and(&v->requests, ~(u32)VCPU_REQ_FLUSH) & VCPU_REQ_FLUSH)
+                fake_vcpus[v->index].flushes++;
         } else if (v->state != VCPU_RUNNING) {
             return;
         }

@@ -342,16 +342,6 @@ static unsigned read_moffs(struct insn *in, const u8 *p)
     return in->addr_size;
 }
 
-/* MOVZX, MOVSX, MOVSXD: the memory operand's size. */
-static u8 narrow_size(u32 d, u8 opcode, u8 reg_size)
-{
-    if (d & D_BYTE)
-        return 1;
-    if (opcode == 0x63) /* MOVSXD r16/32/64, r/m16/32/32 */
-        return reg_size == 2 ? 2 : 4;
-    return 2;
-}
-
 static void set_sizes(struct insn *in, u32 d, u8 opcode, const struct prefixes *px, enum insn_mode mode)
 {
     u8 size = mode == INSN_MODE_16 ? 2 : 4;
@@ -362,7 +352,7 @@ static void set_sizes(struct insn *in, u32 d, u8 opcode, const struct prefixes *
         size = 8;
     in->reg_size = size;
     if (d & D_NARROW)
-        in->size = narrow_size(d, opcode, size);
+        in->size = (d & D_BYTE) ? 1 : opcode == 0x63 ? 4 : 2; /* 63 is MOVSXD */
     else if (d & D_BYTE)
         in->size = in->reg_size = 1;
     else

@@ -7,7 +7,6 @@
 #include "x86/hw/paging.h"
 #include "x86/hw/percpu.h"
 #include "x86/hw/smp.h"
-#include "x86/hw/time.h"
 
 /* trampoline.S: copied to the trampoline page; the rest of it runs where it stands. */
 extern const u8 trampoline_start[], trampoline_end[];
@@ -22,14 +21,20 @@ extern const u32 smp_cpu_count;
 const u32 smp_cpu_count = CFG_PCPUS;
 
 static u32 checked_in[CFG_PCPUS];
+static u32 starter; /* CPU index + 1 of the CPU that waits in smp_start(); 0: nobody */
 
 #define TRAMPOLINE_MAX 4096
+#define INIT_WAIT_US   10
 #define SIPI_AGAIN_US  200
 #define START_LIMIT_US 1000000
 
 void smp_check_in(void)
 {
+    u32 bsp = atomic_load_relaxed(&starter);
+
     atomic_store(&checked_in[this_cpu()->id], 1);
+    if (bsp)
+        arch_cpu_kick(bsp - 1);
 }
 
 static u32 missing_count(void)
@@ -49,16 +54,17 @@ static void send_to_missing(u32 icr_low)
     }
 }
 
+/* Halts until every CPU has checked in, which wakes this one, or until the time is over: false then. */
 static bool wait_for_all(u64 us)
 {
-    u64 end = arch_tsc() + us * (arch_tsc_hz() / 1000000);
+    struct cpu *c = this_cpu();
 
-    while (missing_count()) {
-        if ((s64)(arch_tsc() - end) >= 0)
-            return false;
-        cpu_relax();
-    }
-    return true;
+    arch_timer_arm(arch_tsc() + us * (arch_tsc_hz() / 1000000));
+    while (missing_count() && !(atomic_load(&c->requests) & CPU_REQ_TIMER))
+        arch_cpu_idle(&c->requests, NULL);
+    arch_timer_arm(~(u64)0);
+    atomic_and(&c->requests, ~(u32)CPU_REQ_TIMER);
+    return missing_count() == 0;
 }
 
 /*
@@ -78,8 +84,9 @@ u32 smp_start(NORETURN void (*ap_main)(void))
     smp_ap_main = ap_main;
     arch_hpa_write(hpa(cfg_board.trampoline), trampoline_start, (size_t)(trampoline_end - trampoline_start));
 
+    starter = this_cpu()->id + 1;
     send_to_missing(ICR_INIT);
-    delay_us(10);
+    wait_for_all(INIT_WAIT_US);
     send_to_missing(sipi);
     if (!wait_for_all(SIPI_AGAIN_US)) {
         send_to_missing(sipi);

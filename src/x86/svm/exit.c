@@ -94,12 +94,24 @@ static void exit_msr(struct svm_vcpu *s)
     skip(s, 2);
 }
 
+/* Partial registers keep their upper bits, 32-bit results clear them, as in hardware (APM vol. 1 3.1.2). */
+static inline void set_rax(struct svm_vcpu *s, u8 size, u32 val)
+{
+    u64 *rax = &s->regs.gpr[GPR_RAX];
+
+    if (LIKELY(size == 1))
+        *rax = (*rax & ~(u64)0xff) | (u8)val;
+    else if (size == 2)
+        *rax = (*rax & ~(u64)0xffff) | (u16)val;
+    else
+        *rax = val;
+}
+
 static void exit_io(struct svm_vcpu *s)
 {
-    u64 info = s->vmcb->exitinfo1;
-    u64 *rax = &s->regs.gpr[GPR_RAX];
+    struct vmcb *c = s->vmcb;
+    u64 info = c->exitinfo1;
     u8 size = IOIO_SIZE(info);
-    u32 val;
 
     if (UNLIKELY(info & IOIO_STR)) {
         rsp_in(s);
@@ -108,14 +120,12 @@ static void exit_io(struct svm_vcpu *s)
         return;
     }
     /* EXITINFO2 is the address behind the instruction (APM vol. 2 15.10.2). */
-    s->vmcb->rip = s->vmcb->exitinfo2;
-    s->vmcb->int_shadow = 0;
-    if (info & IOIO_IN) {
-        val = io_port_read(s->v, IOIO_PORT(info), size);
-        *rax = size == 4 ? val : (*rax & ~size_mask(size)) | val;
-    } else {
-        io_port_write(s->v, IOIO_PORT(info), size, (u32)(*rax & size_mask(size)));
-    }
+    c->int_shadow = 0;
+    c->rip = c->exitinfo2;
+    if (info & IOIO_IN)
+        set_rax(s, size, io_port_read(s->v, IOIO_PORT(info), size));
+    else
+        io_port_write(s->v, IOIO_PORT(info), size, (u32)(s->regs.gpr[GPR_RAX] & size_mask(size)));
 }
 
 static void exit_npf(struct svm_vcpu *s)

@@ -26,9 +26,12 @@ static unsigned level_shift(unsigned level)
     return 12 + 9 * level;
 }
 
-static u64 *table_of(u64 entry)
+/* What to add to a table's host-physical address to get at it: the pool is part of the image. */
+static u64 npt_delta;
+
+static inline u64 *table_of(u64 entry)
 {
-    return npt_pages[((entry & NPT_ADDR) - va_to_hpa(npt_pages).v) >> PAGE_SHIFT];
+    return (u64 *)((entry & NPT_ADDR) + npt_delta);
 }
 
 static u64 *new_table(struct vm *vm)
@@ -54,6 +57,7 @@ hpa_t svm_npt_root(const struct vm *vm)
 
 void arch_s2_init(struct vm *vm)
 {
+    npt_delta = (u64)npt_pages - va_to_hpa(npt_pages).v;
     npt_used[vm->id] = 0;
     ASSERT(new_table(vm) == root(vm));
 }
@@ -142,28 +146,38 @@ int arch_s2_unmap(struct vm *vm, gpa_t gpa_, u64 size)
     return set_range(vm, gpa_.v, 0, size, 0);
 }
 
-bool arch_s2_translate(struct vm *vm, gpa_t gpa_, struct s2_leaf *out)
+static inline bool leaf(u64 e, u64 addr, u64 span, struct s2_leaf *out)
 {
-    const u64 *t = root(vm);
-    unsigned level = NPT_TOP;
-    u64 e, mask;
+    u64 off = addr & (span - 1);
 
-    if (gpa_.v >> 48)
-        return false;
-    for (;;) {
-        e = atomic_load(&t[(gpa_.v >> level_shift(level)) & 511]);
-        if (!(e & NPT_P))
-            return false;
-        if (level == 0 || (e & NPT_PS))
-            break;
-        t = table_of(e);
-        level--;
-    }
-    mask = BIT64(level_shift(level)) - 1;
-    out->hpa = hpa((e & NPT_ADDR & ~mask) | (gpa_.v & mask));
-    out->left = mask + 1 - (gpa_.v & mask);
+    out->hpa = hpa((e & NPT_ADDR & ~(span - 1)) | off);
+    out->left = span - off;
     out->prot = MEM_R | ((e & NPT_W) ? MEM_W : 0) | ((e & NPT_NX) ? 0 : MEM_X) | ((e & NPT_PCD) ? MEM_UC : 0);
     return true;
+}
+
+/* Written out level by level: it is part of every emulated access, several times over. */
+bool arch_s2_translate(struct vm *vm, gpa_t gpa_, struct s2_leaf *out)
+{
+    u64 a = gpa_.v, e;
+
+    if (UNLIKELY(a >> 48))
+        return false;
+    e = atomic_load(&root(vm)[a >> 39]);
+    if (UNLIKELY(!(e & NPT_P)))
+        return false;
+    e = atomic_load(&table_of(e)[(a >> 30) & 511]);
+    if (UNLIKELY(!(e & NPT_P)))
+        return false;
+    if (e & NPT_PS)
+        return leaf(e, a, SIZE_1G, out);
+    e = atomic_load(&table_of(e)[(a >> 21) & 511]);
+    if (UNLIKELY(!(e & NPT_P)))
+        return false;
+    if (e & NPT_PS)
+        return leaf(e, a, SIZE_2M, out);
+    e = atomic_load(&table_of(e)[(a >> 12) & 511]);
+    return (e & NPT_P) && leaf(e, a, PAGE_SIZE, out);
 }
 
 void arch_s2_flush(struct vm *vm)

@@ -95,30 +95,26 @@ static u32 attr_from_vmcb(u16 attr)
     return (attr & 0x80) ? a : a | BIT32(16);
 }
 
-static struct vmcb_seg *seg_slot(struct vmcb *c, enum guest_seg seg)
+/* Where the VMCB keeps each segment and register, by enum guest_seg and enum guest_reg. */
+#define AT(field) ((u16)offsetof(struct vmcb, field))
+static const u16 seg_at[SEG_COUNT] = {
+    [SEG_ES] = AT(es), [SEG_CS] = AT(cs),     [SEG_SS] = AT(ss), [SEG_DS] = AT(ds),     [SEG_FS] = AT(fs),
+    [SEG_GS] = AT(gs), [SEG_LDTR] = AT(ldtr), [SEG_TR] = AT(tr), [SEG_GDTR] = AT(gdtr), [SEG_IDTR] = AT(idtr),
+};
+static const u16 reg_at[REG_PAT + 1] = {
+    [REG_RIP] = AT(rip), [REG_RFLAGS] = AT(rflags), [REG_CR0] = AT(cr0),   [REG_CR2] = AT(cr2),
+    [REG_CR3] = AT(cr3), [REG_CR4] = AT(cr4),       [REG_EFER] = AT(efer), [REG_DR6] = AT(dr6),
+    [REG_DR7] = AT(dr7), [REG_PAT] = AT(g_pat),
+};
+
+static inline struct vmcb_seg *seg_slot(struct vmcb *c, enum guest_seg seg)
 {
-    switch (seg) {
-    case SEG_ES:
-        return &c->es;
-    case SEG_CS:
-        return &c->cs;
-    case SEG_SS:
-        return &c->ss;
-    case SEG_DS:
-        return &c->ds;
-    case SEG_FS:
-        return &c->fs;
-    case SEG_GS:
-        return &c->gs;
-    case SEG_LDTR:
-        return &c->ldtr;
-    case SEG_TR:
-        return &c->tr;
-    case SEG_GDTR:
-        return &c->gdtr;
-    default:
-        return &c->idtr;
-    }
+    return (struct vmcb_seg *)(void *)((u8 *)c + seg_at[seg]);
+}
+
+static inline u64 *reg_slot(struct vmcb *c, enum guest_reg r)
+{
+    return (u64 *)(void *)((u8 *)c + reg_at[r]);
 }
 
 static bool seg_is_live(enum guest_seg seg)
@@ -171,32 +167,6 @@ unsigned arch_vcpu_cpl(struct vcpu *v)
 struct guest_regs *arch_vcpu_regs(struct vcpu *v)
 {
     return &svm_of(v)->regs;
-}
-
-static u64 *reg_slot(struct vmcb *c, enum guest_reg r)
-{
-    switch (r) {
-    case REG_RIP:
-        return &c->rip;
-    case REG_RFLAGS:
-        return &c->rflags;
-    case REG_CR0:
-        return &c->cr0;
-    case REG_CR2:
-        return &c->cr2;
-    case REG_CR3:
-        return &c->cr3;
-    case REG_CR4:
-        return &c->cr4;
-    case REG_EFER:
-        return &c->efer;
-    case REG_DR6:
-        return &c->dr6;
-    case REG_DR7:
-        return &c->dr7;
-    default:
-        return &c->g_pat;
-    }
 }
 
 u64 arch_vcpu_get(struct vcpu *v, enum guest_reg r)

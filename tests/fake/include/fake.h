@@ -81,6 +81,7 @@ struct fake_vcpu {
     unsigned insn_len; /* ... and how many, 0: none */
     unsigned skipped;  /* sum of arch_vcpu_skip() */
     unsigned inits, boot_states, runs;
+    unsigned flushes; /* VCPU_REQ_FLUSH taken before an entry */
     /* fake platform */
     bool wake;     /* arch_vcpu_wake_pending() */
     u32 delivered; /* OR of the bits given to arch_vcpu_deliver_events() */

@@ -121,11 +121,12 @@ END_TEST
 
 START_TEST(chars_percent_pointer_and_null)
 {
+    const char *volatile none = NULL;
     char got[64];
 
     bh_snprintf(got, sizeof(got), "%c|%3c|%-3c|%%|%p|%p", 'x', 'y', 'z', (void *)0x1234abcd, (void *)0);
     ck_assert_str_eq(got, "x|  y|z  |%|0x1234abcd|0x0");
-    bh_snprintf(got, sizeof(got), "%s", (const char *)NULL);
+    bh_snprintf(got, sizeof(got), "%s", none);
     ck_assert_str_eq(got, "(null)");
 }
 END_TEST

@@ -1,6 +1,6 @@
 /*
- * The decoder against Zydis, over generated encodings: what it accepts it must understand as Zydis does, and it must accept every
- * instruction of its list that has a memory operand, and nothing else.
+ * The decoder against Zydis, over generated encodings: what it accepts it must understand as Zydis does, and
+ * it must accept every instruction of its list that has a memory operand, and nothing else.
  */
 #include <check.h>
 #include <stdio.h>
@@ -29,10 +29,10 @@ static const char *hex(const u8 *b)
     return s;
 }
 
-#define EXPECT(cond, what)                                                                                             \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            ck_abort_msg("mode %d, %s: %s", mode, hex(b), what);                                                       \
+#define EXPECT(cond, what)                                                                                   \
+    do {                                                                                                     \
+        if (!(cond))                                                                                         \
+            ck_abort_msg("mode %d, %s: %s", mode, hex(b), what);                                             \
     } while (0)
 
 static int simple_op(ZydisMnemonic m)
@@ -145,7 +145,8 @@ static int seg_number(ZydisRegister r)
     return (int)(r - ZYDIS_REGISTER_ES); /* ES CS SS DS FS GS in both */
 }
 
-static const ZydisDecodedOperand *memory_operand(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *op)
+static const ZydisDecodedOperand *memory_operand(const ZydisDecodedInstruction *z,
+                                                 const ZydisDecodedOperand *op)
 {
     for (int i = 0; i < z->operand_count; i++)
         if (op[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
@@ -153,20 +154,35 @@ static const ZydisDecodedOperand *memory_operand(const ZydisDecodedInstruction *
     return NULL;
 }
 
-static void compare_memory(const u8 *b, int mode, const struct insn *in, const ZydisDecodedOperand *m)
+/* Zydis 4.0 takes R13D for the base where mod 0 and SIB base 5 mean none, under prefix 67 with REX.B. LEA
+ * shows that CPUs do not. */
+static bool zydis_misreads(int mode, const struct insn *in, const ZydisDecodedInstruction *z)
+{
+    return mode == INSN_MODE_64 && in->addr_size == 4 && z->raw.rex.B && z->raw.modrm.mod == 0 &&
+           z->raw.modrm.rm == 4 && z->raw.sib.base == 5;
+}
+
+static void compare_memory(const u8 *b, int mode, const struct insn *in, const ZydisDecodedInstruction *z,
+                           const ZydisDecodedOperand *m)
 {
     u64 mask = in->addr_size == 8 ? ~0ull : in->addr_size == 4 ? 0xffffffffull : 0xffffull;
     bool high;
 
     EXPECT(in->size * 8 == m->size, "memory operand size");
-    EXPECT(in->base == reg_number(m->mem.base, &high), "base");
+    if (zydis_misreads(mode, in, z)) {
+        EXPECT(in->base == INSN_NO_REG && in->disp == (u64)z->raw.disp.value, "disp32 without base");
+    } else {
+        EXPECT(in->base == reg_number(m->mem.base, &high), "base");
+        EXPECT((in->disp & mask) == ((u64)m->mem.disp.value & mask), "displacement");
+    }
     EXPECT(in->index == reg_number(m->mem.index, &high), "index");
     if (in->index != INSN_NO_REG)
         EXPECT(1 << in->scale == m->mem.scale, "scale");
-    EXPECT((in->disp & mask) == ((u64)m->mem.disp.value & mask), "displacement");
     EXPECT(in->seg == seg_number(m->mem.segment), "segment");
-    EXPECT(((in->flags & INSN_MEM_READ) != 0) == ((m->actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0), "memory read");
-    EXPECT(((in->flags & INSN_MEM_WRITE) != 0) == ((m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0), "memory written");
+    EXPECT(((in->flags & INSN_MEM_READ) != 0) == ((m->actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0),
+           "memory read");
+    EXPECT(((in->flags & INSN_MEM_WRITE) != 0) == ((m->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0),
+           "memory written");
 }
 
 static void compare_simple(const u8 *b, int mode, const struct insn *in, const ZydisDecodedInstruction *z,
@@ -177,7 +193,7 @@ static void compare_simple(const u8 *b, int mode, const struct insn *in, const Z
     bool high;
 
     EXPECT(in->op == simple_op(z->mnemonic), "operation");
-    compare_memory(b, mode, in, m);
+    compare_memory(b, mode, in, z, m);
     EXPECT(((in->flags & INSN_LOAD) != 0) == (m != &op[0]), "which operand is memory");
     for (int i = 0; i < z->operand_count_visible; i++)
         if (&op[i] != m)
@@ -186,8 +202,11 @@ static void compare_simple(const u8 *b, int mode, const struct insn *in, const Z
         EXPECT(in->op >= INSN_NOT && in->op <= INSN_DEC, "second operand");
         return;
     }
-    EXPECT(((in->flags & INSN_IMM) != 0) == (other->type == ZYDIS_OPERAND_TYPE_IMMEDIATE), "immediate or register");
+    EXPECT(((in->flags & INSN_IMM) != 0) == (other->type == ZYDIS_OPERAND_TYPE_IMMEDIATE),
+           "immediate or register");
     if (in->flags & INSN_IMM) {
+        if (in->op >= INSN_BT)
+            mask = 0xff; /* a bit number: not extended */
         EXPECT((in->imm & mask) == (other->imm.value.u & mask), "immediate value");
         return;
     }
@@ -231,7 +250,8 @@ static bool on_the_list(const ZydisDecodedInstruction *z, const ZydisDecodedOper
     if (simple_op(z->mnemonic) < 0 || !memory_operand(z, op))
         return false;
     for (int i = 0; i < z->operand_count_visible; i++)
-        if (op[i].type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(op[i].reg.value) == ZYDIS_REGCLASS_SEGMENT)
+        if (op[i].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            ZydisRegisterGetClass(op[i].reg.value) == ZYDIS_REGCLASS_SEGMENT)
             return false; /* MOV to and from segment registers */
     return true;
 }
@@ -248,7 +268,8 @@ static void check_truncated(const u8 *b, int mode, unsigned len)
     }
     memset(cut, 0x0f, sizeof(cut));
     memcpy(cut, b, len);
-    EXPECT(insn_decode(&in, cut, len, (enum insn_mode)mode) == DECODE_OK && in.len == len, "exact length refused");
+    EXPECT(insn_decode(&in, cut, len, (enum insn_mode)mode) == DECODE_OK && in.len == len,
+           "exact length refused");
 }
 
 static void check_one(const u8 *b, int mode)
@@ -299,11 +320,11 @@ static void fill_random(u8 *b, unsigned from)
 }
 
 static const char *const prefix_sets[] = {
-    "",         "\x66",         "\x67",         "\x66\x67",     "\x48",         "\x41",     "\x42",
-    "\x44",     "\x4f",         "\x40",         "\x66\x48",     "\x66\x44",     "\x67\x48", "\x67\x4d",
-    "\x48\x66", "\x26",         "\x2e",         "\x36",         "\x3e",         "\x64",     "\x65",
-    "\x65\x48", "\x64\x3e",     "\x3e\x65",     "\x36\x67\x66", "\xf0",         "\xf0\x48", "\xf0\x66",
-    "\xf2",     "\xf3",         "\xf3\x48",     "\xf2\x66",     "\xf3\x67",     "\xf3\x65", "\xf3\x67\x66",
+    "",         "\x66",         "\x67",         "\x66\x67",     "\x48",     "\x41",     "\x42",
+    "\x44",     "\x4f",         "\x40",         "\x66\x48",     "\x66\x44", "\x67\x48", "\x67\x4d",
+    "\x48\x66", "\x26",         "\x2e",         "\x36",         "\x3e",     "\x64",     "\x65",
+    "\x65\x48", "\x64\x3e",     "\x3e\x65",     "\x36\x67\x66", "\xf0",     "\xf0\x48", "\xf0\x66",
+    "\xf2",     "\xf3",         "\xf3\x48",     "\xf2\x66",     "\xf3\x67", "\xf3\x65", "\xf3\x67\x66",
     "\xf2\xf3", "\xf0\xf3\x41", "\x2e\x64\x43", "\x66\x66\x45", "\x47\x47",
 };
 
@@ -320,7 +341,8 @@ static bool interesting(bool two, u8 opcode)
     b[n++] = opcode;
     for (int m = 0; m < 64; m += 8) {
         b[n] = (u8)m;
-        if (insn_decode(&in, b, INSN_MAX_LEN, INSN_MODE_64) == DECODE_OK || insn_decode(&in, b, INSN_MAX_LEN, INSN_MODE_32) == DECODE_OK)
+        if (insn_decode(&in, b, INSN_MAX_LEN, INSN_MODE_64) == DECODE_OK ||
+            insn_decode(&in, b, INSN_MAX_LEN, INSN_MODE_32) == DECODE_OK)
             return true;
     }
     return false;
@@ -368,9 +390,11 @@ END_TEST
 /* Runs of prefixes of any length and order before supported and other opcodes. */
 START_TEST(agrees_with_zydis_over_random_prefix_runs)
 {
-    static const u8 prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x40, 0x41, 0x48, 0x4f};
-    static const u8 opcodes[] = {0x00, 0x03, 0x09, 0x31, 0x39, 0x80, 0x81, 0x83, 0x84, 0x87, 0x88, 0x8b, 0xa1, 0xa3, 0xa4,
-                                 0xa5, 0xaa, 0xab, 0xad, 0x6c, 0x6f, 0xc6, 0xc7, 0xf6, 0xf7, 0xff, 0xfe, 0x63, 0x82, 0x90};
+    static const u8 prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67,
+                                  0xf0, 0xf2, 0xf3, 0x40, 0x41, 0x48, 0x4f};
+    static const u8 opcodes[] = {0x00, 0x03, 0x09, 0x31, 0x39, 0x80, 0x81, 0x83, 0x84, 0x87,
+                                 0x88, 0x8b, 0xa1, 0xa3, 0xa4, 0xa5, 0xaa, 0xab, 0xad, 0x6c,
+                                 0x6f, 0xc6, 0xc7, 0xf6, 0xf7, 0xff, 0xfe, 0x63, 0x82, 0x90};
     static const int modes[] = {INSN_MODE_16, INSN_MODE_32, INSN_MODE_64};
     u8 b[INSN_BUF];
 
@@ -427,12 +451,11 @@ START_TEST(what_the_cpu_refuses_is_undefined)
         const char *bytes;
         int mode;
     } list[] = {
-        {"\xf0\x8b\x03", INSN_MODE_64},     /* LOCK MOV */
-        {"\xf0\x03\x03", INSN_MODE_64},     /* LOCK ADD r, m */
-        {"\xf0\x39\x03", INSN_MODE_64},     /* LOCK CMP */
-        {"\xf0\x0f\xa3\x03", INSN_MODE_64}, /* LOCK BT */
-        {"\x82\x03\x01", INSN_MODE_64},
-        {"\x0f\xba\x03\x01", INSN_MODE_32}, /* group 8 /0 */
+        {"\xf0\x8b\x03", INSN_MODE_64},                                         /* LOCK MOV */
+        {"\xf0\x03\x03", INSN_MODE_64},                                         /* LOCK ADD r, m */
+        {"\xf0\x39\x03", INSN_MODE_64},                                         /* LOCK CMP */
+        {"\xf0\x0f\xa3\x03", INSN_MODE_64},                                     /* LOCK BT */
+        {"\x82\x03\x01", INSN_MODE_64},     {"\x0f\xba\x03\x01", INSN_MODE_32}, /* group 8 /0 */
     };
     struct insn in;
 

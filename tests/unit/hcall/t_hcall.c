@@ -20,7 +20,8 @@ void cpu_breathe(void)
 {
 }
 
-/* VM 0 calls: two pages of RAM at 0x1000, the page behind them read-only, nothing else. VMs 1 and 2 are user VMs. */
+/* VM 0 calls: two pages of RAM at 0x1000, the page behind them read-only, nothing else. VMs 1 and 2 are user
+ * VMs. */
 static void setup(void)
 {
     fake_reset();
@@ -105,8 +106,20 @@ END_TEST
 
 START_TEST(unknown_and_unbuilt_ids_answer_eperm)
 {
-    static const u64 ids[] = {0,          0x10,       0x80000020, 0x80000040,  0x800000ff,  0x180000000, 0x8000000080000000,
-                              0x7fffffff, 0x8000008f, 0x80000090, HC_CREATE_VM, HC_PROFILING_OPS, HC_PM_GET_CPU_STATE, ~0ULL};
+    static const u64 ids[] = {0,
+                              0x10,
+                              0x80000020,
+                              0x80000040,
+                              0x800000ff,
+                              0x180000000,
+                              0x8000000080000000,
+                              0x7fffffff,
+                              0x8000008f,
+                              0x80000090,
+                              HC_CREATE_VM,
+                              HC_PROFILING_OPS,
+                              HC_PM_GET_CPU_STATE,
+                              ~0ULL};
 
     for (unsigned i = 0; i < ARRAY_SIZE(ids); i++) {
         ck_assert_msg(result(ids[i], 0x1000) == -1, "id 0x%llx", (unsigned long long)ids[i]);
@@ -170,9 +183,11 @@ static s32 probe(struct hcall *h)
 
 START_TEST(rows_that_name_a_vm_check_who_and_in_which_state)
 {
-    static const struct hcall_row row = {.id = 1, .callers = HCALL_BY_SERVICE,
+    static const struct hcall_row row = {.id = 1,
+                                         .callers = HCALL_BY_SERVICE,
                                          .states = BIT32(VM_STATE_CREATED) | BIT32(VM_STATE_PAUSED),
-                                         .lock = HCALL_LOCK_TARGET, .fn = probe};
+                                         .lock = HCALL_LOCK_TARGET,
+                                         .fn = probe};
     static const u64 bad[] = {0, CFG_VMS, 0xffff, 0x10001, ~0ULL, 0x100000001};
     struct hcall h = {.v = &vcpu, .p1 = 2};
 

@@ -28,22 +28,31 @@ void t_memory(const struct cfg_mem *mem, unsigned count)
     arch_s2_init(t_vm);
     for (unsigned i = 0; i < count; i++) {
         ck_assert_int_eq(arch_s2_map(t_vm, gpa(mem[i].gpa), hpa(mem[i].hpa), mem[i].size, MEM_RWX), 0);
-        memset(fake_mem(mem[i].hpa), 0xa5, MIN(mem[i].size, MIB(4)));
+        if (!t_keep_memory)
+            memset(fake_mem(mem[i].hpa), 0xa5, MIN(mem[i].size, MIB(4)));
     }
 }
 
+bool t_keep_memory;
+
 void t_setup(void)
 {
-    fake_reset();
+    if (t_keep_memory) {
+        fake_log_len = fake_log_lines = 0;
+        fake_log[0] = 0;
+    } else {
+        fake_reset();
+    }
     memset(given, 0, sizeof(given));
     load_copy_ticks = 0;
-    t_cfg = (struct cfg_vm){.name = "b",
-                            .kind = VM_PRELAUNCHED,
-                            .vcpu_count = 2,
-                            .pcpus = pcpus,
-                            .vuart_count = 1,
-                            .vuarts = vuarts,
-                            .boot = {.initrd_module = CFG_NO_MODULE, .kernel_module = T_KERNEL, .cmdline = ""}};
+    t_cfg =
+        (struct cfg_vm){.name = "b",
+                        .kind = VM_PRELAUNCHED,
+                        .vcpu_count = 2,
+                        .pcpus = pcpus,
+                        .vuart_count = 1,
+                        .vuarts = vuarts,
+                        .boot = {.initrd_module = CFG_NO_MODULE, .kernel_module = T_KERNEL, .cmdline = ""}};
     *t_vm = (struct vm){.id = 1, .cfg = &t_cfg};
     t_memory(default_mem, 1);
 }
@@ -84,8 +93,17 @@ u8 *t_guest(u64 addr)
 {
     struct s2_leaf leaf;
 
-    ck_assert_msg(arch_s2_translate(t_vm, gpa(addr), &leaf), "0x%llx is not RAM", (unsigned long long)addr);
+    /* A passing ck_assert() costs a system call. */
+    if (!arch_s2_translate(t_vm, gpa(addr), &leaf))
+        ck_abort_msg("0x%llx is not RAM", (unsigned long long)addr);
     return fake_mem(leaf.hpa.v);
+}
+
+void t_all(u64 from, u64 to, u8 byte, bool equal)
+{
+    for (u64 a = from; a < to; a++)
+        if ((*t_guest(a) == byte) != equal)
+            ck_abort_msg("0x%llx holds 0x%02x", (unsigned long long)a, *t_guest(a));
 }
 
 u32 t_guest32(u64 addr)
@@ -115,6 +133,14 @@ u64 t_random(u64 *state)
     return *state >> 24;
 }
 
+static void (*case_setup)(void);
+
+static void fresh(void)
+{
+    t_keep_memory = false;
+    case_setup();
+}
+
 int t_main(const char *name, const TTest *const *tests, unsigned count)
 {
     return t_main_setup(name, t_setup, tests, count);
@@ -127,7 +153,8 @@ int t_main_setup(const char *name, void (*setup)(void), const TTest *const *test
     SRunner *r;
     int failed;
 
-    tcase_add_checked_fixture(c, setup, NULL);
+    case_setup = setup;
+    tcase_add_checked_fixture(c, fresh, NULL);
     tcase_set_timeout(c, 120);
     for (unsigned i = 0; i < count; i++)
         tcase_add_test(c, tests[i]);

@@ -11,8 +11,8 @@ static u8 image[FILE_SIZE];
 static u8 initrd[0x2345];
 static struct vcpu_boot_state st;
 
-/* Two segments of an ELF64: text at 2 MiB, data with bss at 3 MiB; linked 0xffffffff80000000 higher. The C library's <elf.h> is
- * the other opinion on the layout. */
+/* Two segments of an ELF64: text at 2 MiB, data with bss at 3 MiB; linked 0xffffffff80000000 higher. The C
+ * library's <elf.h> is the other opinion on the layout. */
 #define VIRT 0xffffffff80000000ULL
 static Elf64_Ehdr *const eh = (Elf64_Ehdr *)image;
 static Elf64_Phdr *const ph = (Elf64_Phdr *)(image + 0x100);
@@ -38,10 +38,18 @@ static void elf64_image(void)
                        .e_ehsize = sizeof(*eh),
                        .e_phentsize = sizeof(*ph),
                        .e_phnum = 3};
-    ph[0] = (Elf64_Phdr){.p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = VIRT + 0x200000, .p_paddr = 0x200000,
-                         .p_filesz = 0x1000, .p_memsz = 0x1000};
-    ph[1] = (Elf64_Phdr){.p_type = PT_LOAD, .p_offset = 0x2000, .p_vaddr = VIRT + 0x300000, .p_paddr = 0x300000,
-                         .p_filesz = 0x800, .p_memsz = 0x20800};
+    ph[0] = (Elf64_Phdr){.p_type = PT_LOAD,
+                         .p_offset = 0x1000,
+                         .p_vaddr = VIRT + 0x200000,
+                         .p_paddr = 0x200000,
+                         .p_filesz = 0x1000,
+                         .p_memsz = 0x1000};
+    ph[1] = (Elf64_Phdr){.p_type = PT_LOAD,
+                         .p_offset = 0x2000,
+                         .p_vaddr = VIRT + 0x300000,
+                         .p_paddr = 0x300000,
+                         .p_filesz = 0x800,
+                         .p_memsz = 0x20800};
     ph[2] = (Elf64_Phdr){.p_type = PT_NOTE, .p_offset = ~0ULL, .p_filesz = ~0ULL, .p_memsz = ~0ULL};
     t_cfg.boot.kind = BOOT_ELF;
 }
@@ -61,7 +69,11 @@ static void elf32_image(void)
                       .e_ehsize = sizeof(*h),
                       .e_phentsize = sizeof(*p),
                       .e_phnum = 1};
-    *p = (Elf32_Phdr){.p_type = PT_LOAD, .p_offset = 0x1000, .p_vaddr = 0x200000, .p_paddr = 0x200000, .p_filesz = 0x1234,
+    *p = (Elf32_Phdr){.p_type = PT_LOAD,
+                      .p_offset = 0x1000,
+                      .p_vaddr = 0x200000,
+                      .p_paddr = 0x200000,
+                      .p_filesz = 0x1234,
                       .p_memsz = 0x2000};
     t_cfg.boot.kind = BOOT_ELF;
 }
@@ -102,16 +114,11 @@ static void check_flat(u64 entry)
     ck_assert_uint_eq(st.rip, entry);
     ck_assert_uint_eq(st.cr0, 0x31);
     ck_assert(st.cr3 == 0 && st.cr4 == 0 && st.efer == 0 && st.rflags == 2);
-    ck_assert(st.seg[SEG_CS].sel == 0x10 && st.seg[SEG_CS].attr == 0xc09b && st.seg[SEG_CS].limit == 0xffffffff);
+    ck_assert(st.seg[SEG_CS].sel == 0x10 && st.seg[SEG_CS].attr == 0xc09b &&
+              st.seg[SEG_CS].limit == 0xffffffff);
     ck_assert(st.seg[SEG_SS].sel == 0x18 && st.seg[SEG_SS].attr == 0xc093);
     ck_assert_uint_eq(t_guest64(st.seg[SEG_GDTR].base + 0x10), 0x00cf9b000000ffffULL);
     ck_assert_uint_eq(t_guest64(st.seg[SEG_GDTR].base + 0x18), 0x00cf93000000ffffULL);
-}
-
-static void check_zero(u64 from, u64 to)
-{
-    for (u64 a = from; a < to; a++)
-        ck_assert_msg(*t_guest(a) == 0, "0x%llx is not zero", (unsigned long long)a);
 }
 
 START_TEST(elf64_segments_go_to_their_physical_addresses_and_bss_is_zero)
@@ -121,7 +128,7 @@ START_TEST(elf64_segments_go_to_their_physical_addresses_and_bss_is_zero)
     check_flat(0x200010);
     ck_assert_mem_eq(t_guest(0x200000), image + 0x1000, 0x1000);
     ck_assert_mem_eq(t_guest(0x300000), image + 0x2000, 0x800);
-    check_zero(0x300800, 0x320800);
+    t_all(0x300800, 0x320800, 0, true);
     ck_assert_uint_eq(*t_guest(0x201000), 0xa5); /* nothing beyond is touched */
     for (unsigned i = 0; i < GPR_COUNT; i++)
         ck_assert_uint_eq(st.gpr[i], 0);
@@ -134,7 +141,7 @@ START_TEST(elf32_is_loaded_too)
     ck_assert_int_eq(load(), 0);
     check_flat(0x200004);
     ck_assert_mem_eq(t_guest(0x200000), image + 0x1000, 0x1234);
-    check_zero(0x201234, 0x202000);
+    t_all(0x201234, 0x202000, 0, true);
 }
 END_TEST
 
@@ -184,8 +191,28 @@ START_TEST(elf_files_that_lie_are_refused_in_words)
 }
 END_TEST
 
+START_TEST(ram_above_4_gib_is_no_place_to_load)
+{
+    static const struct cfg_mem high[] = {{.gpa = 0, .hpa = 0xa000000, .size = 0x1000000},
+                                          {.gpa = 0xfff00000, .hpa = 0xb000000, .size = 0x200000}};
+    static const u64 bad[] = {0x100000000, 0xfffff001};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        elf64_image();
+        t_memory(high, 2);
+        ph[1].p_paddr = bad[i];
+        refused((int)i, "is not in the VM's RAM below 4 GiB");
+    }
+    elf64_image();
+    t_memory(high, 2);
+    ph[1].p_paddr = 0xfffdf800; /* ends at 4 GiB */
+    ck_assert_int_eq(load(), 0);
+}
+END_TEST
+
 START_TEST(short_elf_files_are_refused)
 {
+    t_keep_memory = true;
     for (size_t len = 1; len < 0x27ff; len += len < 0x200 ? 1 : 111) {
         elf64_image();
         ck_assert_msg(t_load(image, len, &st) < 0, "0x%zx bytes were loaded", len);
@@ -203,7 +230,7 @@ START_TEST(multiboot_by_addresses)
     check_flat(0x100100);
     ck_assert_uint_eq(st.gpr[GPR_RAX], 0x2badb002);
     ck_assert_mem_eq(t_guest(0x100000), image, FILE_SIZE);
-    check_zero(0x100000 + FILE_SIZE, 0x104000);
+    t_all(0x100000 + FILE_SIZE, 0x104000, 0, true);
 }
 END_TEST
 
@@ -232,8 +259,8 @@ START_TEST(multiboot_information_is_complete)
     ck_assert_uint_eq(t_guest32(mbi + 44), n * 24);
     at = t_guest32(mbi + 48);
     for (unsigned i = 0; i < n; i++, at += 24)
-        ck_assert(t_guest32(at) == 20 && t_guest64(at + 4) == map[i].base && t_guest64(at + 12) == map[i].size &&
-                  t_guest32(at + 20) == map[i].type);
+        ck_assert(t_guest32(at) == 20 && t_guest64(at + 4) == map[i].base &&
+                  t_guest64(at + 12) == map[i].size && t_guest32(at + 20) == map[i].type);
 }
 END_TEST
 
@@ -308,6 +335,7 @@ START_TEST(random_headers_never_reach_outside_ram)
     u64 seed = 3;
     unsigned loaded = 0;
 
+    t_keep_memory = true;
     for (unsigned n = 0; n < 600; n++) {
         bool elf = t_random(&seed) % 2;
         unsigned at = elf ? (t_random(&seed) % 2 ? 0x100 : 0) : 0x4c;
@@ -387,6 +415,7 @@ int main(void)
         elf64_segments_go_to_their_physical_addresses_and_bss_is_zero,
         elf32_is_loaded_too,
         elf_files_that_lie_are_refused_in_words,
+        ram_above_4_gib_is_no_place_to_load,
         short_elf_files_are_refused,
         multiboot_by_addresses,
         multiboot_information_is_complete,

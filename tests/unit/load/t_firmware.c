@@ -1,4 +1,5 @@
-/* ACPI tables and e820 of a VM. With a folder as argument the tables are written there instead, for a disassembler. */
+/* ACPI tables and e820 of a VM. With a folder as argument the tables are written there instead, for a
+ * disassembler. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <arch/platform.h>
@@ -19,7 +20,8 @@ static u32 table(u64 at, const char *signature)
 {
     u32 len = t_guest32(at + 4);
 
-    ck_assert_msg(memcmp(t_guest(at), signature, 4) == 0, "no %s at 0x%llx", signature, (unsigned long long)at);
+    ck_assert_msg(memcmp(t_guest(at), signature, 4) == 0, "no %s at 0x%llx", signature,
+                  (unsigned long long)at);
     ck_assert(len >= 36 && len < 0x2000);
     ck_assert_uint_eq(sum(at, len), 0);
     return len;
@@ -72,12 +74,9 @@ START_TEST(nothing_of_the_garbage_before_is_left_where_guests_search)
     ck_assert_uint_eq(t_guest32(0x400) & 0xffff, 0);
     ck_assert_int_eq(*t_guest(0x40e) | *t_guest(0x40f) << 8, 0x9fc0);
     ck_assert_int_eq(*t_guest(0x413) | *t_guest(0x414) << 8, 639);
-    for (u64 a = 0xe0000; a < at; a++)
-        ck_assert_uint_eq(*t_guest(a), 0);
-    for (u64 a = 0x9fc01; a < 0xa0000; a++)
-        ck_assert_uint_eq(*t_guest(a), 0);
-    for (u64 a = 0xe0000; a < 0x100000; a++)
-        ck_assert_uint_ne(*t_guest(a), 0xa5);
+    t_all(0xe0000, at, 0, true);
+    t_all(0x9fc01, 0xa0000, 0, true);
+    t_all(0xe0000, 0x100000, 0xa5, false);
 }
 END_TEST
 
@@ -92,10 +91,11 @@ START_TEST(fadt_names_the_platform_s_registers)
     ck_assert_uint_eq(t_guest32(f + 64), PLAT_PM1_CNT);
     ck_assert_uint_eq(t_guest32(f + 76), PLAT_PM_TMR);
     ck_assert_uint_eq(t_guest32(f + 88), 4 | 2 << 8 | 4 << 24);
-    ck_assert_int_eq(*t_guest(f + 109) | *t_guest(f + 110) << 8, 0x0005); /* ISA devices, no 8042, no VGA, CMOS */
-    ck_assert(t_guest32(f + 112) & 1u << 10);                              /* RESET_REG_SUP */
-    ck_assert(t_guest32(f + 112) & 1u << 8);                               /* 32-bit timer */
-    ck_assert(!(t_guest32(f + 112) & 1u << 20));                           /* not hardware-reduced */
+    ck_assert_int_eq(*t_guest(f + 109) | *t_guest(f + 110) << 8,
+                     0x0005);                    /* ISA devices, no 8042, no VGA, CMOS */
+    ck_assert(t_guest32(f + 112) & 1u << 10);    /* RESET_REG_SUP */
+    ck_assert(t_guest32(f + 112) & 1u << 8);     /* 32-bit timer */
+    ck_assert(!(t_guest32(f + 112) & 1u << 20)); /* not hardware-reduced */
     ck_assert_uint_eq(t_guest32(f + 116), 0x01000801);
     ck_assert_uint_eq(t_guest64(f + 120), PLAT_RESET_PORT);
     ck_assert_uint_eq(*t_guest(f + 128), PLAT_RESET_VALUE);
@@ -169,7 +169,8 @@ static bool dsdt_holds(const void *bytes, size_t len)
 
 START_TEST(dsdt_names_s5_and_the_vm_s_uarts)
 {
-    static const struct cfg_vuart uarts[] = {{.port = 0x3f8, .gsi = 4, .console = true}, {.port = 0x2f0, .gsi = 20}};
+    static const struct cfg_vuart uarts[] = {{.port = 0x3f8, .gsi = 4, .console = true},
+                                             {.port = 0x2f0, .gsi = 20}};
     static const u8 s5[] = {0x08, '_', 'S', '5', '_', 0x12, 0x49, 0x00, 4, 0x0a, 5, 0x0a, 5, 0, 0};
     static const u8 com0[] = {0x47, 1, 0xf8, 3, 0xf8, 3, 1, 8, 0x22, 0x10, 0, 0x79, 0};
     static const u8 com1[] = {0x47, 1, 0xf0, 2, 0xf0, 2, 1, 8, 0x89, 6, 0, 3, 1, 20, 0, 0, 0, 0x79, 0};
@@ -186,13 +187,17 @@ START_TEST(dsdt_names_s5_and_the_vm_s_uarts)
 }
 END_TEST
 
-START_TEST(pci_window_starts_behind_ram)
+START_TEST(pci_windows_are_the_bus_the_ports_and_what_lies_behind_ram)
 {
     static const struct cfg_mem low[] = {{.gpa = 0, .hpa = 0xa000000, .size = 0x200000},
                                          {.gpa = 0xb0000000, .hpa = 0xb000000, .size = 0x20300000}};
+    static const u8 bus[] = {0x88, 13, 0, 2, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+    static const u8 ports[] = {0x88, 13, 0, 1, 0x0c, 3, 0, 0, 0, 0x0d, 0xff, 0xff, 0, 0, 0, 0xf3};
     static const u8 from_3g[] = {0, 0, 0, 0xc0, 0xff, 0xff, 0xbf, 0xfe};
     static const u8 from_ram[] = {0, 0, 0x30, 0xd0, 0xff, 0xff, 0xbf, 0xfe, 0, 0, 0, 0, 0, 0, 0x90, 0x2e};
 
+    ck_assert(dsdt_holds(bus, sizeof(bus)));
+    ck_assert(dsdt_holds(ports, sizeof(ports)));
     ck_assert(dsdt_holds(from_3g, sizeof(from_3g)));
     t_cfg.mem = low;
     t_cfg.mem_count = 2;
@@ -243,7 +248,8 @@ static void dump(const char *name, u64 at)
 
     snprintf(path, sizeof(path), "%s/%s.aml", dump_dir, name);
     f = fopen(path, "wb");
-    ck_assert_msg(f && fwrite(t_guest(at), 1, t_guest32(at + 4), f) == t_guest32(at + 4) && fclose(f) == 0, "%s", path);
+    ck_assert_msg(f && fwrite(t_guest(at), 1, t_guest32(at + 4), f) == t_guest32(at + 4) && fclose(f) == 0,
+                  "%s", path);
 }
 
 START_TEST(tables_are_written_for_a_disassembler)
@@ -267,7 +273,7 @@ int main(int argc, char **argv)
         facs_is_aligned_and_64_bytes_long,
         madt_lists_every_vcpu_the_ioapic_and_the_overrides,
         dsdt_names_s5_and_the_vm_s_uarts,
-        pci_window_starts_behind_ram,
+        pci_windows_are_the_bus_the_ports_and_what_lies_behind_ram,
         e820_covers_low_memory_as_a_pc_does_and_joins_blocks,
         e820_stops_at_the_table_s_end,
     };

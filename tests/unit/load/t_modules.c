@@ -4,11 +4,13 @@
 #include "load_test.h"
 #include "core/load_priv.h"
 
-/* Stricter than the fake machine's own: arch_hpa_copy() promises nothing for ranges that overlap. Each call takes ten ticks. */
+/* Stricter than the fake machine's own: arch_hpa_copy() promises nothing for ranges that overlap. Each call
+ * takes ten ticks. */
 void arch_hpa_copy(hpa_t dst, hpa_t src, size_t len)
 {
-    ck_assert_msg(dst.v + len <= src.v || src.v + len <= dst.v, "overlapping copy 0x%llx to 0x%llx, 0x%zx bytes",
-                  (unsigned long long)src.v, (unsigned long long)dst.v, len);
+    ck_assert_msg(dst.v + len <= src.v || src.v + len <= dst.v,
+                  "overlapping copy 0x%llx to 0x%llx, 0x%zx bytes", (unsigned long long)src.v,
+                  (unsigned long long)dst.v, len);
     memcpy(fake_mem(dst.v), fake_mem(src.v), len);
     fake_tsc += 10;
 }
@@ -23,8 +25,9 @@ static struct boot_module mod(u64 base, u64 size, const char *args)
 
 START_TEST(words_and_file_names_select_a_module)
 {
-    struct boot_module list[] = {mod(0x8000000, 16, "/boot/x86/kernel quiet"), mod(0x8001000, 32, "initramfs.img\tinitrd"),
-                                 mod(0x8002000, 48, "unused"), mod(0x8003000, 64, "  blob")};
+    struct boot_module list[] = {mod(0x8000000, 16, "/boot/x86/kernel quiet"),
+                                 mod(0x8001000, 32, "initramfs.img\tinitrd"), mod(0x8002000, 48, "unused"),
+                                 mod(0x8003000, 64, "  blob")};
     struct module_image m;
 
     ck_assert_uint_eq(modules_init(list, 4), 0);
@@ -39,8 +42,9 @@ END_TEST
 
 START_TEST(parts_of_words_and_directories_do_not_select)
 {
-    struct boot_module list[] = {mod(0x8000000, 16, "kernel2 xkernel kerne /kernel/x a/kernel"), mod(0x8001000, 32, ""),
-                                 mod(0x8002000, 16, "x initrd"), mod(0x8003000, 16, "x blob")};
+    struct boot_module list[] = {mod(0x8000000, 16, "kernel2 xkernel kerne /kernel/x a/kernel"),
+                                 mod(0x8001000, 32, ""), mod(0x8002000, 16, "x initrd"),
+                                 mod(0x8003000, 16, "x blob")};
 
     ck_assert_uint_eq(modules_init(list, 4), 1);
     t_log_has("module 'kernel' is missing");
@@ -68,14 +72,16 @@ START_TEST(each_problem_is_one_line_naming_the_module)
     ck_assert_uint_eq(fake_log_lines, 3);
     t_log_has("module 'kernel' has 8388609 bytes, more than the 8388608");
     t_log_has("module 'initrd' is empty");
-    t_log_has("module 'blob' is missing; give it with QEMU's -initrd \"FILE blob\" or GRUB's module2 FILE blob");
+    t_log_has(
+        "module 'blob' is missing; give it with QEMU's -initrd \"FILE blob\" or GRUB's module2 FILE blob");
     ck_assert(!module_image_get(0, &m));
 }
 END_TEST
 
 START_TEST(damaged_lists_are_refused)
 {
-    struct boot_module wrap[] = {mod(~(u64)0 - 3, 16, "kernel"), mod(0x8001000, 16, "initrd"), mod(0x8002000, 16, "blob")};
+    struct boot_module wrap[] = {mod(~(u64)0 - 3, 16, "kernel"), mod(0x8001000, 16, "initrd"),
+                                 mod(0x8002000, 16, "blob")};
     struct boot_module overlap[] = {mod(0x8001fff, 16, "kernel"), mod(0x8001000, 0x1000, "initrd"),
                                     mod(0x8003000, 16, "blob")};
     struct module_image m;
@@ -106,11 +112,13 @@ struct layout {
     u8 *model[3];
 };
 
-/* Random disjoint places around the store's start, its middle or its end; five modules of which two belong to nobody. */
+/* Random disjoint places around the store's start, its middle or its end; five modules of which two belong to
+ * nobody. */
 static void random_layout(struct layout *l, u64 *seed)
 {
     static const char *const names[5] = {"kernel", "initrd", "blob", "other", "none"};
-    static const u64 around[3] = {CFG_MODULE_BASE - 0x8000, CFG_MODULE_BASE + 0x4000, CFG_MODULE_BASE + CFG_MODULE_SIZE - 0x8000};
+    static const u64 around[3] = {CFG_MODULE_BASE - 0x8000, CFG_MODULE_BASE + 0x4000,
+                                  CFG_MODULE_BASE + CFG_MODULE_SIZE - 0x8000};
     u64 at = around[t_random(seed) % 3] + t_random(seed) % 0x3000;
     u64 align = t_random(seed) % 3 ? PAGE_SIZE : 1;
     unsigned order[5] = {0, 1, 2, 3, 4};
@@ -153,8 +161,10 @@ START_TEST(any_layout_arrives_whole_aligned_and_inside_the_store)
             ck_assert(module_image_get(i, &m[i]));
             ck_assert_uint_eq(m[i].size, was[i].size);
             ck_assert(IS_ALIGNED(m[i].base.v, PAGE_SIZE));
-            ck_assert(m[i].base.v >= CFG_MODULE_BASE && m[i].base.v + m[i].size <= CFG_MODULE_BASE + CFG_MODULE_SIZE);
-            ck_assert_msg(memcmp(fake_mem(m[i].base.v), l.model[i], m[i].size) == 0, "layout %u, module %u is damaged", n, i);
+            ck_assert(m[i].base.v >= CFG_MODULE_BASE &&
+                      m[i].base.v + m[i].size <= CFG_MODULE_BASE + CFG_MODULE_SIZE);
+            ck_assert_msg(memcmp(fake_mem(m[i].base.v), l.model[i], m[i].size) == 0,
+                          "layout %u, module %u is damaged", n, i);
             for (u16 k = 0; k < i; k++)
                 ck_assert(m[i].base.v >= m[k].base.v + m[k].size || m[k].base.v >= m[i].base.v + m[i].size);
             free(l.model[i]);

@@ -71,7 +71,7 @@ START_TEST(icr_reads_back_without_pending_bit)
     vt_enable_apics();
     vt_apic_set(0x310, 0x01ffffff);
     ck_assert_uint_eq(vt_apic(0x310), 0x01000000);
-    vt_apic_set(0x300, 0xfff3d858); /* reserved bits and the pending bit set */
+    vt_apic_set(0x300, 0xffffd858); /* reserved bits and the pending bit set */
     ck_assert_uint_eq(vt_apic(0x300), 0x000cc858);
 }
 END_TEST

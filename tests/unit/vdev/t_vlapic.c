@@ -297,7 +297,8 @@ START_TEST(lvt_keeps_only_defined_bits)
 {
     static const struct {
         u32 off, mask;
-    } lvt[] = {{0x320, 0x700ff}, {0x330, 0x107ff}, {0x340, 0x107ff}, {0x350, 0x1a7ff}, {0x360, 0x1a7ff}, {0x370, 0x100ff}};
+    } lvt[] = {{0x320, 0x700ff}, {0x330, 0x107ff}, {0x340, 0x107ff},
+               {0x350, 0x1a7ff}, {0x360, 0x1a7ff}, {0x370, 0x100ff}};
 
     vt_enable_apics();
     for (unsigned i = 0; i < ARRAY_SIZE(lvt); i++) {
@@ -361,8 +362,10 @@ END_TEST
 
 START_TEST(x2apic_faults_on_what_does_not_exist)
 {
-    static const u16 no_read[] = {0x800, 0x801, 0x804, 0x809, 0x80b, 0x80c, 0x80e, 0x829, 0x82f, 0x831, 0x83a, 0x83f, 0x840, 0x8ff};
-    static const u16 no_write[] = {0x800, 0x802, 0x803, 0x80a, 0x80d, 0x80e, 0x810, 0x818, 0x820, 0x82f, 0x831, 0x839, 0x840, 0x8ff};
+    static const u16 no_read[] = {0x800, 0x801, 0x804, 0x809, 0x80b, 0x80c, 0x80e,
+                                  0x829, 0x82f, 0x831, 0x83a, 0x83f, 0x840, 0x8ff};
+    static const u16 no_write[] = {0x800, 0x802, 0x803, 0x80a, 0x80d, 0x80e, 0x810,
+                                   0x818, 0x820, 0x82f, 0x831, 0x839, 0x840, 0x8ff};
 
     to_x2(0);
     for (unsigned i = 0; i < ARRAY_SIZE(no_read); i++)
@@ -428,33 +431,33 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {reset_values_are_those_of_the_manual,
-                                         boot_cpu_starts_in_virtual_wire_mode,
-                                         each_vcpu_sees_its_own_apic,
-                                         id_version_and_bitmaps_cannot_be_written,
-                                         narrow_reads_give_the_bytes_and_odd_writes_are_dropped,
-                                         unknown_registers_set_the_illegal_register_error,
-                                         interrupt_goes_irr_isr_eoi,
-                                         higher_class_preempts_and_equal_class_waits_for_eoi,
-                                         pending_vectors_come_highest_first,
-                                         every_legal_vector_is_delivered,
-                                         tpr_holds_back_and_lowering_it_lets_through,
-                                         ppr_takes_the_subclass_from_tpr_only,
-                                         apr_follows_the_arbitration_formula,
-                                         cr8_is_the_upper_half_of_tpr,
-                                         closed_interrupt_flag_opens_a_window_and_delivers_later,
-                                         nmi_comes_before_interrupts_and_keeps_a_window_for_them,
-                                         blocked_nmi_waits_for_its_window,
-                                         halt_wakes_only_for_what_could_be_delivered,
-                                         software_disable_masks_lvt_and_refuses_fixed,
-                                         lvt_keeps_only_defined_bits,
-                                         error_interrupt_comes_once_per_new_error,
-                                         x2apic_transitions_follow_the_state_diagram,
-                                         x2apic_keeps_state_and_derives_ldr,
-                                         x2apic_faults_on_what_does_not_exist,
-                                         x2apic_self_ipi_and_eoi,
-                                         init_keeps_the_mode_and_clears_the_rest,
-                                         eoi_without_service_does_nothing,
-                                         NULL};
+                                  boot_cpu_starts_in_virtual_wire_mode,
+                                  each_vcpu_sees_its_own_apic,
+                                  id_version_and_bitmaps_cannot_be_written,
+                                  narrow_reads_give_the_bytes_and_odd_writes_are_dropped,
+                                  unknown_registers_set_the_illegal_register_error,
+                                  interrupt_goes_irr_isr_eoi,
+                                  higher_class_preempts_and_equal_class_waits_for_eoi,
+                                  pending_vectors_come_highest_first,
+                                  every_legal_vector_is_delivered,
+                                  tpr_holds_back_and_lowering_it_lets_through,
+                                  ppr_takes_the_subclass_from_tpr_only,
+                                  apr_follows_the_arbitration_formula,
+                                  cr8_is_the_upper_half_of_tpr,
+                                  closed_interrupt_flag_opens_a_window_and_delivers_later,
+                                  nmi_comes_before_interrupts_and_keeps_a_window_for_them,
+                                  blocked_nmi_waits_for_its_window,
+                                  halt_wakes_only_for_what_could_be_delivered,
+                                  software_disable_masks_lvt_and_refuses_fixed,
+                                  lvt_keeps_only_defined_bits,
+                                  error_interrupt_comes_once_per_new_error,
+                                  x2apic_transitions_follow_the_state_diagram,
+                                  x2apic_keeps_state_and_derives_ldr,
+                                  x2apic_faults_on_what_does_not_exist,
+                                  x2apic_self_ipi_and_eoi,
+                                  init_keeps_the_mode_and_clears_the_rest,
+                                  eoi_without_service_does_nothing,
+                                  NULL};
 
     return vt_main("vlapic", tests);
 }

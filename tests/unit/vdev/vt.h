@@ -1,4 +1,5 @@
-/* Harness of the virtual-platform tests: VM "a" of the fake scenario with its two vCPUs, driven through ports, MMIO and MSRs. */
+/* Harness of the virtual-platform tests: VM "a" of the fake scenario with its two vCPUs, driven through
+ * ports, MMIO and MSRs. */
 #ifndef VT_H
 #define VT_H
 
@@ -19,7 +20,8 @@ extern unsigned vt_poweroffs, vt_resets, vt_cpuid_inits;
 extern unsigned vt_inits[CFG_VCPUS], vt_sipis[CFG_VCPUS];
 extern u8 vt_sipi_vector;
 
-/* Everything to power-on state; vCPU 0 is current, interrupts enabled in all vCPUs. Registered as checked fixture. */
+/* Everything to power-on state; vCPU 0 is current, interrupts enabled in all vCPUs. Registered as checked
+ * fixture. */
 void vt_setup(void);
 struct vcpu *vt_vcpu(unsigned id);
 /* Makes vCPU `id` the one whose accesses follow. */
