@@ -146,6 +146,8 @@ int main(int argc, char **argv)
     struct config c = {0};
     bool ok;
 
+    /* Diagnostics are written piece by piece; stderr would make a system call of each. */
+    setvbuf(stderr, NULL, _IOFBF, BUFSIZ);
     load_init();
     read_and_judge(&o, &c);
     ok = diag_count(SEV_ERROR) == 0 && place(&c);
@@ -156,7 +158,7 @@ int main(int argc, char **argv)
     arena_free_all();
     xmlSchemaCleanupTypes();
     xmlCleanupParser();
-    if (fflush(stdout) != 0 || ferror(stdout))
+    if (fflush(stderr) != 0 || fflush(stdout) != 0 || ferror(stdout))
         return EXIT_CANNOT_RUN;
     return ok ? EXIT_OK : EXIT_MISTAKES;
 }

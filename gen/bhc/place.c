@@ -49,21 +49,21 @@ static void place_ram(struct config *c)
  * HIGH_RAM_BASE on. */
 static void place_guest_addresses(struct vm *vm)
 {
-    u64 gpa = 0;
+    u64 guest = 0;
 
     vm->mem = arena_alloc(vm->ram_count + 1, sizeof(*vm->mem));
     for (size_t i = 0; i < vm->ram_count; i++) {
-        u64 hpa = vm->ram[i].base, left = vm->ram[i].size;
+        u64 host = vm->ram[i].base, left = vm->ram[i].size;
 
         while (left > 0) {
-            u64 size = gpa < LOW_RAM_LIMIT ? MIN(left, LOW_RAM_LIMIT - gpa) : left;
+            u64 size = guest < LOW_RAM_LIMIT ? MIN(left, LOW_RAM_LIMIT - guest) : left;
 
-            vm->mem[vm->mem_count++] = (struct vm_mem){gpa, hpa, size};
-            hpa += size;
-            gpa += size;
+            vm->mem[vm->mem_count++] = (struct vm_mem){guest, host, size};
+            host += size;
+            guest += size;
             left -= size;
-            if (gpa == LOW_RAM_LIMIT)
-                gpa = HIGH_RAM_BASE;
+            if (guest == LOW_RAM_LIMIT)
+                guest = HIGH_RAM_BASE;
         }
     }
 }

@@ -97,6 +97,7 @@ RULE(boot_fits_ram);
 RULE(boot_raw_addresses);
 RULE(boot_cmdline_length);
 RULE(boot_cmdline_characters);
+RULE(boot_placeholders);
 /* rules_io.c */
 RULE(console_uart_exists);
 RULE(console_vm_exists);

@@ -341,17 +341,76 @@ RULE(boot_raw_addresses)
     }
 }
 
+/* What the hypervisor replaces in a command line when it loads the VM (src/core/load.c), and the most
+ * characters it puts there. */
+static const struct {
+    const char *token;
+    size_t longest;
+} placeholders[] = {
+    {"@tsc_khz@", 10}, /* the TSC's rate, up to 9.9 THz */
+};
+
+/* Length of the placeholder's text at s, both '@' included; 0: there is none. */
+static size_t placeholder_length(const char *s)
+{
+    size_t len = *s == '@' ? strspn(s + 1, "abcdefghijklmnopqrstuvwxyz_") : 0;
+
+    return len > 0 && s[1 + len] == '@' ? len + 2 : 0;
+}
+
+static bool placeholder_known(const char *s, size_t len, size_t *longest)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(placeholders); i++) {
+        if (strlen(placeholders[i].token) == len && strncmp(s, placeholders[i].token, len) == 0) {
+            *longest = placeholders[i].longest;
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t expanded_length(const char *s)
+{
+    size_t total = 0;
+
+    while (*s) {
+        size_t len = placeholder_length(s), longest = 1;
+
+        s += placeholder_known(s, len, &longest) ? len : 1;
+        total += longest;
+    }
+    return total;
+}
+
 RULE(boot_cmdline_length)
 {
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->vm_count; i++) {
-        size_t len = strlen(s->vms[i].boot.cmdline);
+        size_t len = expanded_length(s->vms[i].boot.cmdline);
 
         if (len > MAX_CMDLINE)
             MISTAKE(s->vms[i].boot.at,
                     "vm '%s' has a command line of %zu characters, but at most %d are supported; shorten it",
                     s->vms[i].name, len, MAX_CMDLINE);
+    }
+}
+
+RULE(boot_placeholders)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        size_t len, longest;
+
+        for (const char *p = s->vms[i].boot.cmdline; *p; p += len > 0 ? len : 1) {
+            len = placeholder_length(p);
+            if (len > 0 && !placeholder_known(p, len, &longest))
+                MISTAKE(s->vms[i].boot.at,
+                        "vm '%s' has the placeholder %.*s in its command line, which nothing replaces; the "
+                        "known one is %s",
+                        s->vms[i].name, (int)MIN(len, 64), p, placeholders[0].token);
+        }
     }
 }
 

@@ -30,6 +30,7 @@
 #define STALL_NS   100000000u /* how long input waits for a guest that does not read, before it is dropped */
 #define SPIN_LIMIT 1000000u   /* tries per byte of synchronous output */
 
+#define LOG_MARK     0x02 /* in the hypervisor's ring: a log line begins */
 #define ESCAPE       0x1d /* Ctrl-] */
 #define FRAME_START  0x01
 #define FRAME_MAX    120u
@@ -73,8 +74,10 @@ static struct {
     u32 scheduled; /* atomic, see above */
     struct timer timer;
     /* Bytes on their way to the wire; a frame is never interrupted. */
-    u8 stage[3 + 2 * QUANTUM];
+    u8 stage[3 + 2 * QUANTUM + 8];
     u32 stage_len, stage_pos;
+    u32 column;  /* plain: bytes of the hypervisor's text since its last newline */
+    bool redraw; /* plain: a log line has wiped the prompt away */
     /* Frame parser: bytes of payload still to come, their channel, what is expected next. */
     enum { IN_IDLE, IN_CHANNEL, IN_LENGTH, IN_PAYLOAD } in_state;
     u32 in_channel, in_left;
@@ -114,8 +117,10 @@ static void put_sync(u8 c)
 static void write_sync(const char *s, size_t len)
 {
     while (len) {
-        size_t n = MIN(len, FRAME_MAX);
+        size_t n = len;
 
+        if (n > FRAME_MAX)
+            n = FRAME_MAX;
         if (con.mux) {
             put_sync(FRAME_START);
             put_sync(CHANNEL_BASE);
@@ -159,7 +164,7 @@ static void drop_oldest_lines(struct ring *r, u32 n)
     }
 }
 
-void console_write(const char *s, size_t len)
+static void write_hv(const char *s, size_t len, bool mark)
 {
     struct ring *r = &rings[HV];
 
@@ -169,13 +174,26 @@ void console_write(const char *s, size_t len)
         spin_unlock(&r->lock);
         return;
     }
-    len = MIN(len, HV_RING / 4);
-    if (HV_RING - fill(r) < len)
-        drop_oldest_lines(r, (u32)len);
+    if (len > HV_RING / 4)
+        len = HV_RING / 4;
+    if (HV_RING - fill(r) <= len)
+        drop_oldest_lines(r, (u32)len + 1);
+    if (mark && !con.mux)
+        ring_put(r, LOG_MARK);
     for (size_t i = 0; i < len; i++)
         ring_put(r, (u8)s[i]);
     spin_unlock(&r->lock);
     wake();
+}
+
+void console_write(const char *s, size_t len)
+{
+    write_hv(s, len, false);
+}
+
+void console_write_log(const char *s, size_t len)
+{
+    write_hv(s, len, true);
 }
 
 bool console_vm_putc(struct vm *vm, u8 c)
@@ -212,7 +230,8 @@ void console_panic_write(const char *s, size_t len)
     for (u32 n = fill(r); con.started && n && n <= HV_RING; n--) {
         char c = (char)r->buf[r->tail++ & (HV_RING - 1)];
 
-        write_sync(&c, 1);
+        if (c != LOG_MARK)
+            write_sync(&c, 1);
     }
     write_sync(s, len);
 }
@@ -235,15 +254,39 @@ static bool visible(u32 channel)
     return !hv && vm && channel == 1u + vm->id;
 }
 
+static void stage_text(const char *s)
+{
+    while (*s)
+        con.stage[con.stage_len++] = (u8)*s++;
+}
+
+/* One byte of the hypervisor's text for a terminal. A log line that comes while a command is being typed
+ * takes the prompt's place; the prompt is drawn again below it. */
+static void stage_hv_byte(u8 c)
+{
+    if (c == LOG_MARK) {
+        if (con.column) {
+            stage_text("\r\033[K");
+            con.column = 0;
+            con.redraw = true;
+        }
+        return;
+    }
+    if (c == '\n')
+        con.stage[con.stage_len++] = '\r';
+    con.stage[con.stage_len++] = c;
+    con.column = c == '\n' ? 0 : con.column + 1;
+}
+
 /* Notes how much of the hypervisor's text was lost, before the text that follows the gap. */
 static void stage_lost_note(struct ring *r)
 {
     char note[QUANTUM];
-    int n = bh_snprintf(note, sizeof(note), "[%u bytes lost]\n", r->lost);
 
+    bh_snprintf(note, sizeof(note), con.mux ? "[%u bytes lost]\n" : "[%u bytes lost]\r\n", r->lost);
+    stage_text(note);
     r->lost = 0;
-    for (int i = 0; i < n; i++)
-        con.stage[con.stage_len++] = (u8)note[i];
+    con.column = 0;
 }
 
 /* Takes one turn's worth of a channel into the stage. Returns whether a blocked vUART may go on. */
@@ -262,9 +305,12 @@ static bool stage_from(u32 channel)
         for (u32 n = 0; n < QUANTUM && fill(r) && visible(channel); n++) {
             u8 c = r->buf[r->tail++ & (r->size - 1)];
 
-            if (c == '\n' && channel == HV && !con.mux)
-                con.stage[con.stage_len++] = '\r';
-            con.stage[con.stage_len++] = c;
+            if (channel == HV && !con.mux)
+                stage_hv_byte(c);
+            else
+                con.stage[con.stage_len++] = c;
+            if (con.stage_len >= head + 2 * QUANTUM)
+                break;
         }
     /* Soon: Linux waits 10 ms for THRE and then writes regardless. */
     if (r->blocked && r->size - fill(r) >= QUANTUM) {
@@ -291,10 +337,16 @@ static bool refill(void)
         con.turn = (con.turn + 1) % CHANNELS;
         if (!fill(&rings[channel]) || !visible(channel))
             continue;
-        if (stage_from(channel))
+        if (stage_from(channel) && channel != HV)
             vuart_console_tx_ready(&vms[channel - 1]);
         if (con.stage_len)
             return true;
+    }
+    if (con.redraw && visible(HV) && console_shell_shown()) {
+        con.redraw = false;
+        shell_redraw();
+        stage_from(HV);
+        return con.stage_len != 0;
     }
     return false;
 }
@@ -452,11 +504,13 @@ static void timer_fired(struct timer *t)
 void console_write_wait(const char *s, size_t len)
 {
     while (len) {
+        u64 end = arch_tsc() + arch_tsc_hz();
         size_t n = MIN(len, 256u);
 
-        /* Only the shell comes here, on the console CPU: sending is this CPU's own work. */
-        while (con.started && visible(HV) && HV_RING - fill(&rings[HV]) < n) {
-            if (!pass_out())
+        /* Only the shell comes here, on the console CPU: sending is this CPU's own work. A dead UART costs
+         * text, not more. */
+        while (con.started && visible(HV) && HV_RING - fill(&rings[HV]) <= n) {
+            if (!pass_out() || arch_tsc() > end)
                 break;
             cpu_relax();
         }

@@ -30,6 +30,10 @@ void log_start(void);
  * text. */
 void shell_printf(const char *fmt, ...) PRINTF(1, 2);
 void console_write_wait(const char *s, size_t len);
+/* console_write() of one log line: on a terminal it does not mix with the command that is being typed. */
+void console_write_log(const char *s, size_t len);
+/* Draws prompt and line again, at the start of the line. */
+void shell_redraw(void);
 /* Console CPU: sends what the hypervisor's channel still holds, for at most a second. */
 void console_flush(void);
 /* True when the wire shows the shell: always in mux mode, else while no VM console is attached. */

@@ -213,6 +213,35 @@ int load_enter_long(struct load_ctx *c, u64 entry)
     return err;
 }
 
+#define TOKEN_TSC_KHZ "@tsc_khz@"
+
+/* A VM's command line as its guest gets it. One per VM, because VMs load at the same time on their own CPUs.
+ */
+static char cmdline_text[CFG_VMS][2048];
+
+/* Puts the measured TSC rate in place of the token: what a guest cannot calibrate reliably on a CPU that it
+ * shares with nobody but an exit handler, the hypervisor simply knows. A text that gets too long is cut at a
+ * whole character, and the loader's own limit then speaks. */
+static const char *expand_cmdline(const struct vm *vm)
+{
+    const char *in = vm->cfg->boot.cmdline ? vm->cfg->boot.cmdline : "";
+    char *out = cmdline_text[vm->id];
+    size_t n = 0, room = sizeof(cmdline_text[0]);
+
+    while (*in && n + 1 < room) {
+        if (strncmp(in, TOKEN_TSC_KHZ, sizeof(TOKEN_TSC_KHZ) - 1) == 0) {
+            int len = bh_snprintf(out + n, room - n, "%llu", (unsigned long long)(arch_tsc_hz() / 1000));
+
+            n = MIN(n + (size_t)len, room - 1);
+            in += sizeof(TOKEN_TSC_KHZ) - 1;
+        } else {
+            out[n++] = *in++;
+        }
+    }
+    out[n] = '\0';
+    return out;
+}
+
 static int load_by_kind(struct load_ctx *c)
 {
     switch (c->boot->kind) {
@@ -249,6 +278,7 @@ int vm_load(struct vm *vm, struct vcpu_boot_state *out)
                 boot->initrd_module);
         return -ENODEV_;
     }
+    c.cmdline = expand_cmdline(vm);
     c.e820_count = arch_vm_e820(vm, c.e820);
     err = arch_vm_build_firmware(vm);
     if (err) {

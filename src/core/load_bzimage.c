@@ -140,9 +140,10 @@ static int bz_place(struct load_ctx *c, const struct setup_header *h, struct bz_
 {
     u64 need = MAX((u64)h->init_size, p->code_len);
     u64 align = h->kernel_alignment;
-    u64 end;
 
     if (!h->relocatable_kernel) {
+        u64 end;
+
         p->load = MIB(1);
         if (h->pref_address < MIB(1) || h->pref_address > GIB(4))
             return load_fail(c, "pref_address 0x%llx is not between 1 MiB and 4 GiB",
@@ -164,7 +165,7 @@ static int bz_place(struct load_ctx *c, const struct setup_header *h, struct bz_
 
 static int bz_cmdline(struct load_ctx *c, const struct setup_header *h)
 {
-    const char *text = c->boot->cmdline ? c->boot->cmdline : "";
+    const char *text = c->cmdline;
     size_t len = strlen(text);
     u64 max = MIN((u64)h->cmdline_size, LOAD_CMDLINE_MAX - 1);
     int err;
@@ -193,7 +194,7 @@ static int bz_page_tables(struct load_ctx *c)
         entry[i] = (LOAD_PAGE_TABLES + (2 + i) * PAGE_SIZE) | flags;
     if (!err)
         err = load_write(c, LOAD_PAGE_TABLES + PAGE_SIZE, entry, 32);
-    for (u64 i = 0; !err && i < 4 * 512; i += ARRAY_SIZE(entry)) {
+    for (u64 i = 0; !err && i < 2048; i += ARRAY_SIZE(entry)) {
         for (u64 k = 0; k < ARRAY_SIZE(entry); k++)
             entry[k] = ((i + k) * SIZE_2M) | flags | BIT64(7); /* PS: a 2 MiB page */
         err = load_write(c, LOAD_PAGE_TABLES + 2 * PAGE_SIZE + i * 8, entry, sizeof(entry));

@@ -122,7 +122,7 @@ static int put_string(const struct load_ctx *c, u64 *at, const char *s, u32 *fie
 /* Writes the information structure; the module list names the initramfs when there is one. */
 static int write_info(struct load_ctx *c)
 {
-    const char *cmdline = c->boot->cmdline ? c->boot->cmdline : "";
+    const char *cmdline = c->cmdline;
     u64 strings = LOAD_MB_INFO + sizeof(struct mb_block);
     u64 room = strlen(cmdline) + 1 + (c->initrd.size ? strlen(c->initrd.name) + 1 : 0);
     struct mb_block b = {.info = {.flags = MBI_MEM | MBI_CMDLINE | MBI_MMAP | MBI_NAME},

@@ -39,6 +39,7 @@ struct load_claim {
 struct load_ctx {
     struct vm *vm;
     const struct cfg_boot *boot;
+    const char *cmdline; /* of the configuration, with "@tsc_khz@" replaced by the TSC rate */
     struct module_image kernel;
     struct module_image initrd; /* size 0: none */
     struct vcpu_boot_state *out;

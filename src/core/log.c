@@ -56,7 +56,7 @@ static void PRINTF(2, 0) log_line(u32 level, const char *fmt, va_list ap)
     n += (size_t)bh_vsnprintf(line + n, LINE_MAX + 1 - n, fmt, ap);
     n = MIN(n, (size_t)LINE_MAX);
     line[n++] = '\n';
-    console_write(line, n);
+    console_write_log(line, n);
 }
 
 void log_printf(enum log_level level, const char *fmt, ...)
@@ -79,7 +79,8 @@ static void budget_roll(u16 vm_id, u64 now)
     u64 start = atomic_load_relaxed(&b->start);
     u32 dropped;
 
-    if (start != 0 && now - start < arch_tsc_hz())
+    /* Signed: another CPU's TSC may be a little behind. */
+    if (start != 0 && (s64)(now - start) < (s64)arch_tsc_hz())
         return;
     if (!atomic_cas(&b->start, start, now | 1))
         return;

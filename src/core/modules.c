@@ -196,8 +196,7 @@ unsigned modules_init(struct boot_module *list, unsigned count)
         count = ARRAY_SIZE(owner);
     }
     memset(store, 0, sizeof(store));
-    for (unsigned i = 0; i < count; i++)
-        owner[i] = CFG_NO_MODULE;
+    memset(owner, 0xff, sizeof(owner)); /* all CFG_NO_MODULE */
     for (u16 m = 0; m < CFG_MODULES; m++) {
         unsigned i = find_module(list, count, cfg_modules[m].name, owner);
 

@@ -111,7 +111,9 @@ void shell_dump_row(u64 addr, const u8 *bytes, size_t n)
             h += (size_t)bh_snprintf(hex + h, sizeof(hex) - h, "%02x ", bytes[i]);
         else
             h += (size_t)bh_snprintf(hex + h, sizeof(hex) - h, "   ");
-        text[i] = i >= n ? ' ' : bytes[i] >= 0x20 && bytes[i] < 0x7f ? (char)bytes[i] : '.';
+        text[i] = '.';
+        if (i < n && bytes[i] >= 0x20 && bytes[i] < 0x7f)
+            text[i] = (char)bytes[i];
     }
     text[MIN(n, (size_t)16)] = 0;
     shell_printf("%016llx  %s |%s|\n", (unsigned long long)addr, hex, text);
@@ -194,7 +196,7 @@ static void set_line(const char *text)
     sh.line[sh.len] = 0;
 }
 
-static void redraw(void)
+void shell_redraw(void)
 {
     shell_printf("\r\033[K");
     shell_prompt();
@@ -207,7 +209,7 @@ static void show_history(u32 back)
         return;
     sh.recall = back;
     set_line(back ? sh.history[(sh.stored - back) % HISTORY] : "");
-    redraw();
+    shell_redraw();
 }
 
 static void store_history(void)
@@ -267,7 +269,7 @@ static void edit(u8 c)
     case KEY_CTRL_U:
         set_line("");
         if (!console_is_mux())
-            redraw();
+            shell_redraw();
         break;
     case KEY_CTRL_C:
         set_line("");

@@ -32,7 +32,7 @@ void cmd_dump_host_mem(const struct shell_cmd *cmd, u32 n, char **args)
         size_t part = MIN(len - done, sizeof(row));
 
         if (!arch_host_mem_read(addr + done, row, part)) {
-            shell_printf("%s: nothing is mapped at 0x%llx\n", cmd->name, (unsigned long long)(addr + done));
+            shell_printf("%s: nothing is mapped at 0x%lx\n", cmd->name, addr + done);
             return;
         }
         shell_dump_row(addr + done, row, part);

@@ -94,8 +94,7 @@ void cmd_dump_guest_mem(const struct shell_cmd *cmd, u32 n, char **args)
         size_t part = MIN(len - done, sizeof(row));
 
         if (vm_gpa_read(vm, gpa(addr + done), row, part)) {
-            shell_printf("%s: vm %s has no memory at 0x%llx\n", cmd->name, vm->cfg->name,
-                         (unsigned long long)(addr + done));
+            shell_printf("%s: vm %s has no memory at 0x%lx\n", cmd->name, vm->cfg->name, addr + done);
             return;
         }
         shell_dump_row(addr + done, row, part);

@@ -63,6 +63,7 @@ static void vm_init_one(u16 id)
 
 void vms_init(void)
 {
+    memset(life, 0, sizeof(life));
     for (u16 i = 0; i < CFG_VMS; i++)
         vm_init_one(i);
 }

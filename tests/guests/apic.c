@@ -74,6 +74,7 @@ static void check_timer(void)
     us = (rdtsc() - t) * 1000 / (tsc_hz / 1000);
     check(count[0x40] >= 10 && us >= 18000, "periodic of 2 ms fired 10 times in %lu us", us);
     apic_timer_stop();
+    window(); /* one may have been pending */
     count[0x40] = 0;
     delay_us(5000);
     window();

@@ -39,8 +39,8 @@ void guest_main(void)
             u32 low = (modes[m] & 0x700) == 0x600 ? modes[m] | 0x99 : modes[m] | 0x60;
 
             for (u32 dest = 0; dest < 256; dest++) {
-                if (dest == apic_id() && (low & 0x700) >= 0x500)
-                    continue; /* INIT to itself would end the storm */
+                if ((dest == apic_id() || dest == 0xff) && (low & 0x700) >= 0x500)
+                    continue; /* INIT to itself, or to all, would end the storm */
                 storm(dest, low);
                 if ((low & 0x700) < 0x500) /* a logical destination may name this CPU as well */
                     storm(dest, low | ICR_LOGICAL);

@@ -184,13 +184,13 @@ static void check_compat(void)
                      "movl %%eax, 0x380(%%edx)\n\t"
                      "incl %%edx\n\tdecl %%edx\n\t"
                      "addl $0x11111111, 0xfee00380\n\t"
-                     "pushl 0xfee00380\n\tpopl %%edx\n\t"
+                     "movl 0xfee00380, %%edx\n\t"
                      "ljmp $0x08, $3f\n\t"
                      ".code64\n"
                      "3:\tpop %%rbx\n\t"
                      : "=&c"(v), "=&d"(w)::"rax", "memory", "cc");
     check(v == 0x01020304, "a load in 32-bit code (0x%x)", v);
-    check(w == 0x66778899, "a store, an addition and a push in 32-bit code (0x%x)", w);
+    check(w == 0x66778899, "a store and an addition in 32-bit code (0x%x)", w);
 }
 
 void guest_main(void)

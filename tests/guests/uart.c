@@ -77,7 +77,7 @@ static u32 loop_bytes(u32 n)
 
 static void check_loopback(void)
 {
-    u32 good, irq_good;
+    u32 good;
     u8 msr, after;
 
     while (!(inb(PORT + 5) & 0x40))
@@ -90,15 +90,15 @@ static void check_loopback(void)
     outb(PORT + 4, 0x10 | 0x0b);
     outb(PORT, 0x5a);
     open_window(50000);
-    irq_good = got_count == 1 && got[0] == 0x5a;
     outb(PORT + 1, 0);
     outb(PORT + 4, 0x10);
     after = inb(PORT + 6);
+    while (inb(PORT + 5) & 1) /* where loopback raises no interrupt the byte is still there */
+        (void)inb(PORT);
     outb(PORT + 4, 0x0b);
     check(good == 64, "64 bytes come back in loopback (%u)", good);
     check((msr & 0xf0) == 0xf0, "modem status follows modem control in loopback (0x%x)", msr);
     check((after & 0xf0) == 0, "also when all are off (0x%x)", after);
-    (void)irq_good; /* OUT2 does not reach the interrupt line in loopback on all 16550s: no check */
 }
 
 static void check_registers(void)

@@ -9,10 +9,8 @@ static bool own_port(u32 p)
 {
     return p == 0x20 || p == 0x21 || p == 0xa0 || p == 0xa1 || p == 0x4d0 || p == 0x4d1 ||
            (p >= 0x40 && p <= 0x43) || p == 0x60 || p == 0x61 || p == 0x64 || p == 0x70 || p == 0x71 ||
-           p == 0x92 || (p >= 0x3f8 && p <= 0x3ff) || (p >= 0xcf8 && p <= 0xcff) ||
-           (p >= acpi_pm1a_evt_port && p < acpi_pm1a_evt_port + 4) ||
-           (p >= acpi_pm1a_port && p < acpi_pm1a_port + 2) ||
-           (p >= acpi_pm_timer_port && p < acpi_pm_timer_port + 4) || p == acpi_reset_port;
+           p == 0x80 || p == 0x92 || (p >= 0x3f8 && p <= 0x3ff) || (p >= 0xcf8 && p <= 0xcff) ||
+           (p >= acpi_pm1a_evt_port && p < acpi_pm_timer_port + 4) || p == acpi_reset_port;
 }
 
 static void sweep_ports(void)

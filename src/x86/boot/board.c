@@ -35,7 +35,8 @@ static void check_cpu(void)
     u32 lacking = cfg_board.features & ~hw_features.features;
 
     if (!hw_features.vendor_known || hw_features.vendor != cfg_board.vendor)
-        differ("machine has a CPU by '%s', board '%s' says %s", hw_features.vendor_text, cfg_board.name, want);
+        differ("machine has a CPU by '%s', board '%s' says %s", hw_features.vendor_text, cfg_board.name,
+               want);
     for (u32 bit = 0; bit < 32; bit++) {
         if (lacking & BIT32(bit))
             differ("machine's CPU lacks feature %s, which board '%s' promises", feature_name(BIT32(bit)),
@@ -56,20 +57,21 @@ static void check_cpus(void)
     u32 listed = MIN(acpi_facts.cpu_count, (u32)ACPI_MAX_CPUS);
 
     if (acpi_facts.cpu_count != cfg_board.cpu_count)
-        differ("machine has %u CPUs, board '%s' says %u", acpi_facts.cpu_count, cfg_board.name, cfg_board.cpu_count);
+        differ("machine has %u CPUs, board '%s' says %u", acpi_facts.cpu_count, cfg_board.name,
+               cfg_board.cpu_count);
     for (u32 c = 0; c < cfg_board.cpu_count; c++) {
         bool found = false;
 
         for (u32 i = 0; i < listed && !found; i++)
             found = acpi_facts.apic_ids[i] == cfg_board.cpus[c].apic_id;
         if (!found)
-            differ("machine has no CPU with APIC id %u, which board '%s' lists as CPU %u", cfg_board.cpus[c].apic_id,
-                   cfg_board.name, c);
+            differ("machine has no CPU with APIC id %u, which board '%s' lists as CPU %u",
+                   cfg_board.cpus[c].apic_id, cfg_board.name, c);
     }
     for (u32 i = 0; i < listed; i++) {
         if (!board_lists_cpu(acpi_facts.apic_ids[i]))
-            differ("machine has a CPU with APIC id %u, which board '%s' does not list", acpi_facts.apic_ids[i],
-                   cfg_board.name);
+            differ("machine has a CPU with APIC id %u, which board '%s' does not list",
+                   acpi_facts.apic_ids[i], cfg_board.name);
     }
     if (!board_lists_cpu(cpuid_apic_id()))
         differ("machine started on the CPU with APIC id %u, which board '%s' does not list", cpuid_apic_id(),
@@ -96,35 +98,35 @@ static void check_ioapics(void)
                 have = &acpi_facts.ioapics[k];
         }
         if (!have) {
-            differ("machine has no IOAPIC at 0x%llx, where board '%s' has IOAPIC %u", (ull)want->base, cfg_board.name,
-                   want->id);
+            differ("machine has no IOAPIC at 0x%llx, where board '%s' has IOAPIC %u", (ull)want->base,
+                   cfg_board.name, want->id);
             continue;
         }
         ioapic_identify(i, &id, &pins);
         if (have->id != want->id || have->gsi_base != want->gsi_base)
-            differ("machine's IOAPIC at 0x%llx has id %u and first GSI %u, board '%s' says %u and %u", (ull)want->base,
-                   have->id, have->gsi_base, cfg_board.name, want->id, want->gsi_base);
+            differ("machine's IOAPIC at 0x%llx has id %u and first GSI %u, board '%s' says %u and %u",
+                   (ull)want->base, have->id, have->gsi_base, cfg_board.name, want->id, want->gsi_base);
         if (pins != want->pins)
-            differ("machine's IOAPIC at 0x%llx has %u pins, board '%s' says %u", (ull)want->base, pins, cfg_board.name,
-                   want->pins);
+            differ("machine's IOAPIC at 0x%llx has %u pins, board '%s' says %u", (ull)want->base, pins,
+                   cfg_board.name, want->pins);
     }
 }
 
 static void check_ports(void)
 {
     if (cfg_board.pm_timer_port && acpi_facts.pm_timer_port != cfg_board.pm_timer_port)
-        differ("machine's PM timer is at port 0x%x, board '%s' says 0x%x", acpi_facts.pm_timer_port, cfg_board.name,
-               cfg_board.pm_timer_port);
+        differ("machine's PM timer is at port 0x%x, board '%s' says 0x%x", acpi_facts.pm_timer_port,
+               cfg_board.name, cfg_board.pm_timer_port);
     if (cfg_board.mcfg_base && acpi_facts.mcfg_base != cfg_board.mcfg_base)
-        differ("machine's PCI configuration space is at 0x%llx, board '%s' says 0x%llx", (ull)acpi_facts.mcfg_base,
-               cfg_board.name, (ull)cfg_board.mcfg_base);
+        differ("machine's PCI configuration space is at 0x%llx, board '%s' says 0x%llx",
+               (ull)acpi_facts.mcfg_base, cfg_board.name, (ull)cfg_board.mcfg_base);
 }
 
 static void check_range(u64 base, u64 size, const char *what, const char *name)
 {
     if (size && !boot_range_is_ram(base, size))
-        differ("machine has no usable RAM at all of 0x%llx-0x%llx, needed for %s%s%s", (ull)base, (ull)(base + size - 1),
-               what, *name ? " " : "", name);
+        differ("machine has no usable RAM at all of 0x%llx-0x%llx, needed for %s%s%s", (ull)base,
+               (ull)(base + size - 1), what, *name ? " " : "", name);
 }
 
 static void check_ram(void)

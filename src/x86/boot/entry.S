@@ -1,7 +1,7 @@
 /*
- * From the boot loader to 64-bit C. Multiboot 1 (section 3.2) and Multiboot 2 (section 3.3) both enter here in 32-bit protected mode
- * with paging off, on BIOS and on UEFI machines. Section .boot is linked at its physical address and is not mapped once
- * the final tables are in force.
+ * From the boot loader to 64-bit C. Multiboot 1 (section 3.2) and Multiboot 2 (section 3.3) both enter
+ * here in 32-bit protected mode with paging off, on BIOS and on UEFI machines. Section .boot is linked
+ * at its physical address and is not mapped once the final tables are in force.
  */
 #include "x86/hw/percpu_layout.h"
 
@@ -117,7 +117,10 @@ boot_gdt_pointer:
     .word BOOT_GDT_SIZE - 1
     .long boot_gdt
 
-    /* Temporary tables: the first GiB one to one and again at IMAGE_VA, all of it writable and executable. */
+    /*
+     * Temporary tables: the first GiB one to one and again at IMAGE_VA, all of it writable and
+     * executable.
+     */
     .balign 4096
     .globl boot_pml4
 boot_pml4:

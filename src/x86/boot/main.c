@@ -1,4 +1,5 @@
-/* The way from entry.S to cpu_loop(): the order of initialisation stands in boot_main() and ap_main() and nowhere else. Layer 7. */
+/* The way from entry.S to cpu_loop(): the order of initialisation stands in boot_main() and ap_main() and
+ * nowhere else. Layer 7. */
 #include <arch/cpu.h>
 #include <config/config.h>
 #include <core/console.h>
@@ -45,7 +46,8 @@ static void check_tables(void)
     u32 wx, user, leaves = paging_audit(&wx, &user);
 
     if (wx || user)
-        panic("paging: of %u mappings %u are writable and executable, %u open to user mode", leaves, wx, user);
+        panic("paging: of %u mappings %u are writable and executable, %u open to user mode", leaves, wx,
+              user);
     log_info("paging: %u mappings, none both writable and executable", leaves);
 }
 
@@ -62,8 +64,8 @@ static void early_console(const char *loader_error)
         loglevel = (u32)level;
     if (loader_error)
         stop(loader_error);
-    log_info("Bulkhead: scenario '%s' on board '%s', started by %s with %u modules", cfg_scenario.name, cfg_board.name,
-             boot_info.protocol, boot_info.module_count);
+    log_info("Bulkhead: scenario '%s' on board '%s', started by %s with %u modules", cfg_scenario.name,
+             cfg_board.name, boot_info.protocol, boot_info.module_count);
     if (boot_info.dropped_modules || boot_info.dropped_ranges)
         log_warn("boot: %u modules and %u memory ranges from the boot loader ignored, no room to note them",
                  boot_info.dropped_modules, boot_info.dropped_ranges);
@@ -111,9 +113,11 @@ void boot_main(u32 magic, u32 info)
     time_cpu_init();
     backend_cpu_init();
     smp_check_in();
-    start_cpus();
+    /* Modules may lie anywhere in RAM, in the trampoline's page too: they are moved before anything else is
+     * written. */
     if (modules_init(boot_info.modules, boot_info.module_count))
         stop("boot modules are missing or do not fit");
+    start_cpus();
     vms_init();
     vms_autostart();
     atomic_store(&released, 1);

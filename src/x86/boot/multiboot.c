@@ -1,6 +1,6 @@
 /*
- * Multiboot 1 (specification 0.6.96 section 3.3) and Multiboot 2 (2.0 section 3.6) information. Physical addresses in it are read
- * through the memory windows; lengths are bounded by what our tables take.
+ * Multiboot 1 (specification 0.6.96 section 3.3) and Multiboot 2 (2.0 section 3.6) information. Physical
+ * addresses in it are read through the memory windows; lengths are bounded by what our tables take.
  */
 #include <arch/cpu.h>
 #include <lib/string.h>
@@ -230,7 +230,8 @@ bool boot_option(const char *name, char *buf, size_t size)
     return false;
 }
 
-/* Entries may touch or overlap, in any order: from the start, go on with whichever entry covers the next byte. */
+/* Entries may touch or overlap, in any order: from the start, go on with whichever entry covers the next
+ * byte. */
 bool boot_range_is_ram(u64 base, u64 size)
 {
     u64 at = base, end = base + size;

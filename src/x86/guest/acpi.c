@@ -85,7 +85,7 @@ _Static_assert(sizeof(struct acpi_fadt) == 276 && offsetof(struct acpi_fadt, sci
 #define NO_C_STATE  0xffffu /* latency above the limits of table 5-34: C2 and C3 do not exist */
 #define FACS_LENGTH 64u
 
-void acpi_put(struct acpi_buf *b, const void *src, u32 len)
+NOINLINE void acpi_put(struct acpi_buf *b, const void *src, u32 len)
 {
     if (b->overflow || len > b->cap - b->len) {
         b->overflow = true;
@@ -95,43 +95,36 @@ void acpi_put(struct acpi_buf *b, const void *src, u32 len)
     b->len += len;
 }
 
-void acpi_put8(struct acpi_buf *b, u8 v)
+NOINLINE void acpi_put8(struct acpi_buf *b, u8 v)
 {
     acpi_put(b, &v, sizeof(v));
 }
 
-void acpi_put16(struct acpi_buf *b, u16 v)
+NOINLINE void acpi_put16(struct acpi_buf *b, u16 v)
 {
     acpi_put(b, &v, sizeof(v));
 }
 
-void acpi_put32(struct acpi_buf *b, u32 v)
+NOINLINE void acpi_put32(struct acpi_buf *b, u32 v)
 {
     acpi_put(b, &v, sizeof(v));
-}
-
-static void fill_header(struct acpi_header *h, const char signature[4], u8 revision)
-{
-    memset(h, 0, sizeof(*h));
-    memcpy(h->signature, signature, 4);
-    h->revision = revision;
-    memcpy(h->oem_id, OEM_ID, sizeof(h->oem_id));
-    memcpy(h->oem_table_id, OEM_TABLE_ID, sizeof(h->oem_table_id));
-    h->oem_revision = 1;
-    memcpy(h->creator_id, CREATOR_ID, sizeof(h->creator_id));
-    h->creator_revision = 1;
 }
 
 void acpi_begin(struct acpi_buf *b, const char signature[4], u8 revision)
 {
-    struct acpi_header h;
+    struct acpi_header h = {.revision = revision,
+                            .oem_id = OEM_ID,
+                            .oem_table_id = OEM_TABLE_ID,
+                            .oem_revision = 1,
+                            .creator_id = CREATOR_ID,
+                            .creator_revision = 1};
 
-    fill_header(&h, signature, revision);
+    memcpy(h.signature, signature, sizeof(h.signature));
     acpi_put(b, &h, sizeof(h));
 }
 
 /* The byte that makes the sum over len bytes zero. */
-static u8 checksum(const void *data, u32 len)
+static NOINLINE u8 checksum(const void *data, u32 len)
 {
     const u8 *p = data;
     u32 sum = 0;
@@ -141,7 +134,7 @@ static u8 checksum(const void *data, u32 len)
     return (u8)(0u - sum);
 }
 
-void acpi_end(struct acpi_buf *b)
+NOINLINE void acpi_end(struct acpi_buf *b)
 {
     struct acpi_header h;
 
@@ -157,10 +150,13 @@ void acpi_end(struct acpi_buf *b)
 
 void acpi_build_rsdp(struct acpi_buf *b)
 {
-    struct acpi_rsdp r = {.revision = 2, .rsdt = FW_RSDT, .length = sizeof(r), .xsdt = FW_XSDT};
+    struct acpi_rsdp r = {.signature = "RSD PTR ",
+                          .oem_id = OEM_ID,
+                          .revision = 2,
+                          .rsdt = FW_RSDT,
+                          .length = sizeof(r),
+                          .xsdt = FW_XSDT};
 
-    memcpy(r.signature, "RSD PTR ", sizeof(r.signature));
-    memcpy(r.oem_id, OEM_ID, sizeof(r.oem_id));
     r.checksum = checksum(&r, 20); /* the ACPI 1.0 part */
     r.ext_checksum = checksum(&r, sizeof(r));
     acpi_put(b, &r, sizeof(r));
@@ -184,40 +180,41 @@ void acpi_build_xsdt(struct acpi_buf *b)
     acpi_end(b);
 }
 
-static struct acpi_gas io_reg(u16 port, u8 bytes, u8 access)
-{
-    return (struct acpi_gas){.space = GAS_IO, .width = (u8)(bytes * 8), .access = access, .address = port};
-}
+#define IO_REG(port, bytes, size)                                                                            \
+    {                                                                                                        \
+        .space = GAS_IO, .width = (bytes)*8, .access = (size), .address = (port)                             \
+    }
+
+/* All but the header, which acpi_begin() writes. */
+static const struct acpi_fadt fadt = {
+    .firmware_ctrl = FW_FACS,
+    .dsdt = FW_DSDT,
+    .sci_int = PLAT_GSI_SCI,
+    .pm1a_evt = PLAT_PM1_EVT,
+    .pm1a_cnt = PLAT_PM1_CNT,
+    .pm_tmr = PLAT_PM_TMR,
+    .pm1_evt_len = PLAT_PM1_EVT_LEN,
+    .pm1_cnt_len = PLAT_PM1_CNT_LEN,
+    .pm_tmr_len = PLAT_PM_TMR_LEN,
+    .c2_latency = NO_C_STATE,
+    .c3_latency = NO_C_STATE,
+    .century = PLAT_CMOS_CENTURY,
+    .boot_arch = BOOT_LEGACY_DEVICES | BOOT_NO_VGA,
+    .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON | FADT_NO_FIX_RTC |
+             FADT_TMR_32BIT | FADT_RESET_REG | FADT_HEADLESS,
+    .reset_reg = IO_REG(PLAT_RESET_PORT, 1, 1),
+    .reset_value = PLAT_RESET_VALUE,
+    .x_dsdt = FW_DSDT,
+    .x_pm1a_evt = IO_REG(PLAT_PM1_EVT, PLAT_PM1_EVT_LEN, 2),
+    .x_pm1a_cnt = IO_REG(PLAT_PM1_CNT, PLAT_PM1_CNT_LEN, 2),
+    .x_pm_tmr = IO_REG(PLAT_PM_TMR, PLAT_PM_TMR_LEN, 3),
+    .hypervisor = {'B', 'u', 'l', 'k', 'h', 'e', 'a', 'd'},
+};
 
 void acpi_build_fadt(struct acpi_buf *b)
 {
-    struct acpi_fadt f = {
-        .firmware_ctrl = FW_FACS,
-        .dsdt = FW_DSDT,
-        .sci_int = PLAT_GSI_SCI,
-        .pm1a_evt = PLAT_PM1_EVT,
-        .pm1a_cnt = PLAT_PM1_CNT,
-        .pm_tmr = PLAT_PM_TMR,
-        .pm1_evt_len = PLAT_PM1_EVT_LEN,
-        .pm1_cnt_len = PLAT_PM1_CNT_LEN,
-        .pm_tmr_len = PLAT_PM_TMR_LEN,
-        .c2_latency = NO_C_STATE,
-        .c3_latency = NO_C_STATE,
-        .century = PLAT_CMOS_CENTURY,
-        .boot_arch = BOOT_LEGACY_DEVICES | BOOT_NO_VGA,
-        .flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON | FADT_NO_FIX_RTC |
-                 FADT_TMR_32BIT | FADT_RESET_REG | FADT_HEADLESS,
-        .reset_reg = io_reg(PLAT_RESET_PORT, 1, 1),
-        .reset_value = PLAT_RESET_VALUE,
-        .x_dsdt = FW_DSDT,
-        .x_pm1a_evt = io_reg(PLAT_PM1_EVT, PLAT_PM1_EVT_LEN, 2),
-        .x_pm1a_cnt = io_reg(PLAT_PM1_CNT, PLAT_PM1_CNT_LEN, 2),
-        .x_pm_tmr = io_reg(PLAT_PM_TMR, PLAT_PM_TMR_LEN, 3),
-    };
-
-    fill_header(&f.h, "FACP", 6);
-    memcpy(f.hypervisor, "Bulkhead", sizeof(f.hypervisor));
-    acpi_put(b, &f, sizeof(f));
+    acpi_begin(b, "FACP", 6);
+    acpi_put(b, (const u8 *)&fadt + sizeof(fadt.h), sizeof(fadt) - sizeof(fadt.h));
     acpi_end(b);
 }
 

@@ -75,7 +75,7 @@ static u32 pkg_begin(struct acpi_buf *b)
     return at;
 }
 
-static void pkg_end(struct acpi_buf *b, u32 at)
+static NOINLINE void pkg_end(struct acpi_buf *b, u32 at)
 {
     u32 len = b->len - at;
 
@@ -89,7 +89,7 @@ static void pkg_end(struct acpi_buf *b, u32 at)
     b->data[at + 1] = (u8)(len >> 4);
 }
 
-static void aml_name(struct acpi_buf *b, const char name[4])
+static NOINLINE void aml_name(struct acpi_buf *b, const char name[4])
 {
     acpi_put8(b, AML_NAME);
     acpi_put(b, name, 4);
@@ -101,7 +101,7 @@ static void aml_byte(struct acpi_buf *b, u8 v)
     acpi_put8(b, v);
 }
 
-static u32 device_begin(struct acpi_buf *b, const char name[4], u32 hid)
+static NOINLINE u32 device_begin(struct acpi_buf *b, const char name[4], u32 hid)
 {
     u32 at;
 
@@ -120,7 +120,7 @@ struct crs {
     u32 pkg, size_at;
 };
 
-static struct crs crs_begin(struct acpi_buf *b)
+static NOINLINE struct crs crs_begin(struct acpi_buf *b)
 {
     struct crs c;
 
@@ -133,7 +133,7 @@ static struct crs crs_begin(struct acpi_buf *b)
     return c;
 }
 
-static void crs_end(struct acpi_buf *b, struct crs c)
+static NOINLINE void crs_end(struct acpi_buf *b, struct crs c)
 {
     u32 size;
 
@@ -147,7 +147,7 @@ static void crs_end(struct acpi_buf *b, struct crs c)
 }
 
 /* I/O port descriptor (6.4.2.5). */
-static void crs_io(struct acpi_buf *b, u16 port, u8 count)
+static NOINLINE void crs_io(struct acpi_buf *b, u16 port, u8 count)
 {
     acpi_put8(b, 0x47);
     acpi_put8(b, 1); /* decodes 16 bits */
@@ -159,7 +159,7 @@ static void crs_io(struct acpi_buf *b, u16 port, u8 count)
 
 /* Interrupt: the short ISA form (6.4.2.1) or, from 16 up, the extended one (6.4.3.6): edge, active high,
  * exclusive, consumer. */
-static void crs_irq(struct acpi_buf *b, u8 gsi)
+static NOINLINE void crs_irq(struct acpi_buf *b, u8 gsi)
 {
     if (gsi < PLAT_ISA_IRQS) {
         acpi_put8(b, 0x22);
@@ -174,7 +174,7 @@ static void crs_irq(struct acpi_buf *b, u8 gsi)
 }
 
 /* Word address space descriptor (6.4.3.5.3): type 1 I/O, 2 bus numbers; producer, fixed, positive decode. */
-static void crs_word_range(struct acpi_buf *b, u8 type, u8 type_flags, u16 min, u16 max)
+static NOINLINE void crs_word_range(struct acpi_buf *b, u8 type, u8 type_flags, u16 min, u16 max)
 {
     acpi_put8(b, 0x88);
     acpi_put16(b, 13);

@@ -78,14 +78,16 @@ static u32 cores(const struct vm *vm)
     return vm->cfg->vcpu_count;
 }
 
+/* The extended topology leaf is computed and needs nothing of the host, unless the CPU knows no leaf 7
+ * either. */
 static void fix_max_basic(const struct vm *vm, struct cpuid_regs *r)
 {
+    u32 top = r->eax;
+
     (void)vm;
-    r->eax = MIN(r->eax, CPUID_MAX_BASIC);
-    /* the extended topology leaf is computed and needs no host support, unless the CPU knows no leaf 7 either
-     */
-    if (r->eax >= 7)
-        r->eax = MAX(r->eax, 0x0bU);
+    if (top >= 7 && top < 0x0b)
+        top = 0x0b;
+    r->eax = MIN(top, CPUID_MAX_BASIC);
 }
 
 /* Logical processors of the package; the APIC id in bits 31:24 is the vCPU's. */

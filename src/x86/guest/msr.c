@@ -29,7 +29,6 @@ struct msr_policy {
     msr_read_fn read;   /* NULL: #GP */
     msr_write_fn write; /* NULL: #GP */
     u64 arg;
-    u32 index;
     u32 flags;
 };
 
@@ -277,8 +276,8 @@ enum {
 #undef X
 };
 
-static const struct msr_policy policies[] = {{NULL, NULL, 0, 0, 0}, /* POL_UNKNOWN */
-#define X(index, name, read, write, arg, flags) {read, write, arg, index, flags},
+static const struct msr_policy policies[] = {{NULL, NULL, 0, 0}, /* POL_UNKNOWN */
+#define X(index, name, read, write, arg, flags) {read, write, arg, flags},
                                              ALL_MSRS(X)
 #undef X
 };

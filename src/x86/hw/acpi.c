@@ -1,4 +1,5 @@
-/* Reads RSDP, RSDT or XSDT, MADT, FADT and MCFG (ACPI 6.5 section 5.2). Lengths are not believed beyond what they can be. */
+/* Reads RSDP, RSDT or XSDT, MADT, FADT and MCFG (ACPI 6.5 section 5.2). Lengths are not believed beyond what
+ * they can be. */
 #include <lib/string.h>
 #include <arch/cpu.h>
 #include "x86/hw/acpi.h"
@@ -134,7 +135,8 @@ static void madt_entry(const u8 *e, u32 len)
         break;
     case 1: /* IOAPIC */
         if (len >= 12 && acpi_facts.ioapic_count < ACPI_MAX_IOAPICS)
-            acpi_facts.ioapics[acpi_facts.ioapic_count++] = (struct acpi_ioapic){e[2], le32(e + 4), le32(e + 8)};
+            acpi_facts.ioapics[acpi_facts.ioapic_count++] =
+                (struct acpi_ioapic){e[2], le32(e + 4), le32(e + 8)};
         break;
     case 2: /* interrupt source override */
         if (len >= 10 && e[2] == 0 && e[3] < ACPI_ISA_IRQS) {

@@ -1,4 +1,5 @@
-/* The few facts that the hypervisor takes from the firmware's ACPI tables, all for comparison with the board. Layer 4'. */
+/* The few facts that the hypervisor takes from the firmware's ACPI tables, all for comparison with the board.
+ * Layer 4'. */
 #ifndef BH_X86_HW_ACPI_H
 #define BH_X86_HW_ACPI_H
 
@@ -24,15 +25,17 @@ struct acpi_facts {
     u16 isa_flags[ACPI_ISA_IRQS]; /* MPS INTI flags; 0: conforms to the bus */
     u32 pm_timer_port;            /* 0: the FADT names none */
     u32 pm1a_cnt_port;
-    u64 mcfg_base;                /* segment 0; 0: no MCFG */
+    u64 mcfg_base; /* segment 0; 0: no MCFG */
     u8 mcfg_start_bus, mcfg_end_bus;
 };
 
 extern struct acpi_facts acpi_facts;
 
-/* rsdp: physical address from the boot loader, or 0: searched as on a BIOS machine. Returns NULL or what is wrong. BSP. */
+/* rsdp: physical address from the boot loader, or 0: searched as on a BIOS machine. Returns NULL or what is
+ * wrong. BSP. */
 const char *acpi_init(u64 rsdp);
-/* enum ioapic_flags for a GSI: ISA interrupts are edge, active high, unless an override says otherwise; PCI ones level, low. */
+/* enum ioapic_flags for a GSI: ISA interrupts are edge, active high, unless an override says otherwise; PCI
+ * ones level, low. */
 u32 acpi_gsi_flags(u32 gsi);
 
 #endif

@@ -5,7 +5,8 @@
 #include <lib/log.h>
 #include "x86/hw/boot_time.h"
 
-u64 boot_tsc_entry SECTION(".data"); /* not .bss: entry.S writes it before any loader's clearing could be doubted */
+u64 boot_tsc_entry
+    SECTION(".data"); /* not .bss: entry.S writes it before any loader's clearing could be doubted */
 
 void boot_first_entry_mark(void)
 {
@@ -17,5 +18,6 @@ void boot_first_entry_mark(void)
     total = arch_tsc() - boot_tsc_entry;
     copies = MIN(load_copy_ticks, total);
     log_info("boot.first_guest: %llu us (image copies %llu us left out)",
-             (unsigned long long)(tsc_to_ns(total - copies) / 1000), (unsigned long long)(tsc_to_ns(copies) / 1000));
+             (unsigned long long)(tsc_to_ns(total - copies) / 1000),
+             (unsigned long long)(tsc_to_ns(copies) / 1000));
 }

@@ -13,7 +13,8 @@ struct feature_bit {
     const char *name;
 };
 
-/* SDM vol. 2A table 3-8; APM vol. 3 appendix E.  EPT, VPID and unrestricted guest are not in CPUID: see vmx_features(). */
+/* SDM vol. 2A table 3-8; APM vol. 3 appendix E.  EPT, VPID and unrestricted guest are not in CPUID: see
+ * vmx_features(). */
 static const struct feature_bit feature_bits[] = {
     {FEAT_VMX, 1, 2, 5, "vmx"},
     {FEAT_X2APIC, 1, 2, 21, "x2apic"},
@@ -52,7 +53,8 @@ static bool leaf_exists(u32 leaf)
     return leaf >= 0x80000000U ? leaf <= hw_features.max_ext_leaf : leaf <= hw_features.max_leaf;
 }
 
-/* Secondary processor-based controls that may be set (SDM vol. 3D A.3.3): the high half of the capability MSR. */
+/* Secondary processor-based controls that may be set (SDM vol. 3D A.3.3): the high half of the capability
+ * MSR. */
 static u32 vmx_features(void)
 {
     u64 cap;
@@ -79,7 +81,7 @@ static void read_brand(void)
         u32 r[4];
 
         arch_cpuid(0x80000002U + i, 0, r);
-        memcpy(&h->brand[i * 16], r, 16);
+        memcpy(&h->brand[(size_t)i * 16], r, 16);
     }
     h->brand[48] = 0;
 }

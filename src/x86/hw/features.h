@@ -11,14 +11,14 @@ struct hw_features {
     char vendor_text[13];
     char brand[49];
     u32 max_leaf, max_ext_leaf;
-    u32 signature;   /* CPUID.1:EAX */
-    u32 features;    /* enum board_feature bits that this CPU has */
-    u32 phys_bits;   /* CPUID.80000008:EAX[7:0] */
+    u32 signature; /* CPUID.1:EAX */
+    u32 features;  /* enum board_feature bits that this CPU has */
+    u32 phys_bits; /* CPUID.80000008:EAX[7:0] */
     u32 linear_bits;
-    u32 svm_asids;   /* CPUID.8000000A:EBX, 0 without SVM */
-    u32 svm_edx;     /* CPUID.8000000A:EDX, the SVM feature bits */
-    u64 xcr0_valid;  /* CPUID.D.0:EDX:EAX */
-    u32 xsave_max;   /* CPUID.D.0:ECX, bytes */
+    u32 svm_asids;      /* CPUID.8000000A:EBX, 0 without SVM */
+    u32 svm_edx;        /* CPUID.8000000A:EDX, the SVM feature bits */
+    u64 xcr0_valid;     /* CPUID.D.0:EDX:EAX */
+    u32 xsave_max;      /* CPUID.D.0:ECX, bytes */
     bool tsc_invariant; /* CPUID.80000007:EDX[8] */
 };
 

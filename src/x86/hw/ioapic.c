@@ -105,9 +105,9 @@ void arch_dump_ioapic(void (*print)(const char *fmt, ...) PRINTF(1, 2))
             u64 rte = rte_read(i, pin);
 
             print("%6u %3u %3u  %016llx  0x%02x   %-7s 0x%02x   %-7s %-8s %s\n", i, pin,
-                  cfg_board.ioapics[i].gsi_base + pin, (unsigned long long)rte, (u32)rte & 0xff, modes[rte >> 8 & 7],
-                  (u32)(rte >> 56), rte & RTE_LEVEL ? "level" : "edge", rte & RTE_LOW ? "low" : "high",
-                  rte & RTE_MASKED ? "masked" : "open");
+                  cfg_board.ioapics[i].gsi_base + pin, (unsigned long long)rte, (u32)rte & 0xff,
+                  modes[rte >> 8 & 7], (u32)(rte >> 56), rte & RTE_LEVEL ? "level" : "edge",
+                  rte & RTE_LOW ? "low" : "high", rte & RTE_MASKED ? "masked" : "open");
         }
     }
 }

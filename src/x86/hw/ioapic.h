@@ -4,10 +4,11 @@
 
 #include <lib/types.h>
 
-/* BSP, before lapic_cpu_init(): masks both 8259 PICs and every pin of every IOAPIC. The PICs come first so that an interrupt which the
- * firmware left pending at LINT0 is withdrawn while LINT0 is still open to it. */
+/* BSP, before lapic_cpu_init(): masks both 8259 PICs and every pin of every IOAPIC. The PICs come first so
+ * that an interrupt which the firmware left pending at LINT0 is withdrawn while LINT0 is still open to it. */
 void ioapic_init(void);
-/* What IOAPIC i (index into cfg_board.ioapics) says about itself; pins is 0 when nothing answers at its address. */
+/* What IOAPIC i (index into cfg_board.ioapics) says about itself; pins is 0 when nothing answers at its
+ * address. */
 void ioapic_identify(u32 i, u32 *id, u32 *pins);
 
 enum ioapic_flags { IOAPIC_LEVEL = 1u << 0, IOAPIC_LOW = 1u << 1 };

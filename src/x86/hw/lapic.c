@@ -8,7 +8,8 @@
 #include "x86/hw/percpu.h"
 #include "x86/hw/traps.h"
 
-/* Register offsets in xAPIC mode; the x2APIC MSR is 0x800 + offset / 16 (SDM vol. 3A tables 10-1 and 10-6). */
+/* Register offsets in xAPIC mode; the x2APIC MSR is 0x800 + offset / 16 (SDM vol. 3A tables 10-1 and 10-6).
+ */
 enum lapic_reg {
     LAPIC_ID = 0x20,
     LAPIC_TPR = 0x80,
@@ -33,6 +34,7 @@ enum lapic_reg {
 #define LVT_MASKED       BIT32(16)
 #define LVT_NMI          0x400U
 #define LVT_EXTINT       0x700U
+#define LVT_PERIODIC     (1U << 17)
 #define LVT_TSC_DEADLINE (2U << 17)
 #define ICR_PENDING      BIT32(12)
 #define ICR_OTHERS       (3U << 18)
@@ -150,8 +152,15 @@ u32 lapic_timer_current(void)
     return reg_read(LAPIC_TIMER_CUR);
 }
 
+void lapic_timer_periodic(u32 count)
+{
+    reg_write(LAPIC_LVT_TIMER, VEC_TIMER | LVT_PERIODIC);
+    reg_write(LAPIC_TIMER_INIT, count);
+}
+
 void lapic_timer_mode(bool tsc_deadline)
 {
+    reg_write(LAPIC_TIMER_INIT, 0);
     reg_write(LAPIC_LVT_TIMER, VEC_TIMER | (tsc_deadline ? LVT_TSC_DEADLINE : 0));
     /* The mode must be in effect before the first write of the deadline MSR (SDM vol. 3A 10.5.4.1). */
     __asm__ volatile("mfence" : : : "memory");

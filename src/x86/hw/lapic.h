@@ -31,6 +31,9 @@ u32 lapic_timer_current(void);
 /* Every CPU: timer LVT in one-shot or TSC-deadline mode. */
 void lapic_timer_mode(bool tsc_deadline);
 
+/* Boot: interrupts every `count` timer clocks until lapic_timer_mode() is called. */
+void lapic_timer_periodic(u32 count);
+
 /* time.c: the timer interrupt. */
 void lapic_timer_fired(void);
 

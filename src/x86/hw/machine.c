@@ -41,7 +41,9 @@ void arch_reboot(void)
         for (u32 i = 0; i < 100000; i++)
             cpu_relax();
     }
-    __asm__ volatile("lidt %0\n\tud2" : : "m"(no_idt)); /* triple fault: shutdown, which boards wire to reset */
+    __asm__ volatile("lidt %0\n\tud2"
+                     :
+                     : "m"(no_idt)); /* triple fault: shutdown, which boards wire to reset */
     arch_halt_forever();
 }
 
@@ -51,12 +53,9 @@ void arch_dump_interrupts(void (*print)(const char *fmt, ...) PRINTF(1, 2))
         u8 vector;
         const char *name;
     } rows[HW_IRQ_COUNT] = {
-        [HW_IRQ_TIMER] = {VEC_TIMER, "timer"},
-        [HW_IRQ_KICK] = {VEC_KICK, "kick"},
-        [HW_IRQ_UART] = {VEC_UART, "console"},
-        [HW_IRQ_ERROR] = {VEC_ERROR, "apic error"},
-        [HW_IRQ_SPURIOUS] = {VEC_SPURIOUS, "spurious"},
-        [HW_IRQ_UNEXPECTED] = {0, "unexpected"},
+        [HW_IRQ_TIMER] = {VEC_TIMER, "timer"},          [HW_IRQ_KICK] = {VEC_KICK, "kick"},
+        [HW_IRQ_UART] = {VEC_UART, "console"},          [HW_IRQ_ERROR] = {VEC_ERROR, "apic error"},
+        [HW_IRQ_SPURIOUS] = {VEC_SPURIOUS, "spurious"}, [HW_IRQ_UNEXPECTED] = {0, "unexpected"},
     };
 
     print("vector what      ");

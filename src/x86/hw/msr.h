@@ -1,6 +1,7 @@
 /*
- * Model-specific registers that this layer and the backends use. rdmsr()/wrmsr() are for MSRs known to exist (a #GP is a panic with
- * a dump); arch_rdmsr_safe()/arch_wrmsr_safe() of <arch/cpu.h> are for all others. Layer 4'.
+ * Model-specific registers that this layer and the backends use. rdmsr()/wrmsr() are for MSRs known to exist
+ * (a #GP is a panic with a dump); arch_rdmsr_safe()/arch_wrmsr_safe() of <arch/cpu.h> are for all others.
+ * Layer 4'.
  */
 #ifndef BH_X86_HW_MSR_H
 #define BH_X86_HW_MSR_H

@@ -1,6 +1,6 @@
 /*
- * Builds the page tables. Runs on the temporary tables of boot/entry.S, where the image is writable as a whole and physical memory
- * below 1 GiB stands at IMAGE_VA + physical.
+ * Builds the page tables. Runs on the temporary tables of boot/entry.S, where the image is writable as a
+ * whole and physical memory below 1 GiB stands at IMAGE_VA + physical.
  */
 #include <lib/log.h>
 #include <arch/cpu.h>
@@ -12,8 +12,10 @@
 #define ENTRIES   512
 #define IMAGE_PTS ((CFG_HV_SIZE + SIZE_2M - 1) / SIZE_2M)
 
-_Static_assert(IS_ALIGNED((u64)CFG_HV_BASE, SIZE_2M), "the image's own page tables start at a 2 MiB boundary");
-_Static_assert((u64)CFG_HV_BASE + IMAGE_PTS * SIZE_2M <= SIZE_1G, "the image mapping ends where the per-CPU area begins");
+_Static_assert(IS_ALIGNED((u64)CFG_HV_BASE, SIZE_2M),
+               "the image's own page tables start at a 2 MiB boundary");
+_Static_assert((u64)CFG_HV_BASE + IMAGE_PTS * SIZE_2M <= SIZE_1G,
+               "the image mapping ends where the per-CPU area begins");
 
 typedef u64 table_t[ENTRIES];
 
@@ -35,7 +37,8 @@ u8 percpu_pages[CFG_PCPUS][4096] ALIGNED(4096);
 u64 paging_cr3[CFG_PCPUS];
 
 /* Borders of the linker script (layout.ld.j2), all page aligned. */
-extern const u8 ld_text_start[], ld_text_end[], ld_rodata_start[], ld_rodata_end[], ld_data_start[], ld_data_end[];
+extern const u8 ld_text_start[], ld_text_end[], ld_rodata_start[], ld_rodata_end[], ld_data_start[],
+    ld_data_end[];
 extern const u8 ld_bss_start[], ld_bss_end[];
 
 static u64 pa(const void *p)
@@ -48,10 +51,10 @@ hpa_t va_to_hpa(const void *p)
     u64 va = (u64)p;
     u64 off = va - PERCPU_BASE;
 
-    if (off < 4096)
+    if (off < PAGE_SIZE)
         return hpa(pa(percpu_pages[this_cpu()->id]) + off);
-    off -= PP_STACK * 4096;
-    if (off < PERCPU_STACK_SIZE)
+    off -= (u64)PP_STACK * PAGE_SIZE;
+    if (off < (u64)PP_STACK_PAGES * PAGE_SIZE)
         return hpa(pa(cpu_stacks[this_cpu()->id]) + off);
     ASSERT(va - IMAGE_VA - CFG_HV_BASE < CFG_HV_SIZE);
     return hpa(va - IMAGE_VA);
@@ -127,27 +130,32 @@ struct audit {
     u32 leaves, wx, user;
 };
 
-/* rights: PTE_W and PTE_NX as they accumulate from the root. Recursion ends at level 1. */
+static void audit_table(struct audit *a, u64 table, u32 level, u64 rights);
+
+/* rights: PTE_W and PTE_NX as they accumulate from the root. */
+static void audit_entry(struct audit *a, u64 e, u32 level, u64 rights)
+{
+    u64 r = (rights & e & PTE_W) | ((rights | e) & PTE_NX);
+
+    if (!(e & PTE_P))
+        return;
+    if (level > 1 && !(e & PTE_LARGE)) {
+        audit_table(a, e, level - 1, r); /* recursion ends at level 1 */
+        return;
+    }
+    a->leaves++;
+    a->wx += (r & PTE_W) && !(r & PTE_NX);
+    a->user += (e & PTE_U) != 0;
+}
+
 static void audit_table(struct audit *a, u64 table, u32 level, u64 rights)
 {
     u64 chunk[64];
 
-    for (u32 i = 0; i < ENTRIES; i++) {
-        u64 e, r;
-
-        if (i % ARRAY_SIZE(chunk) == 0)
-            arch_hpa_read(chunk, hpa((table & PTE_ADDR) + i * sizeof(u64)), sizeof(chunk));
-        e = chunk[i % ARRAY_SIZE(chunk)];
-        if (!(e & PTE_P))
-            continue;
-        r = (rights & e & PTE_W) | ((rights | e) & PTE_NX);
-        if (level == 1 || (e & PTE_LARGE)) {
-            a->leaves++;
-            a->wx += (r & PTE_W) && !(r & PTE_NX);
-            a->user += (e & BIT64(2)) != 0;
-        } else {
-            audit_table(a, e, level - 1, r);
-        }
+    for (u32 i = 0; i < ENTRIES; i += ARRAY_SIZE(chunk)) {
+        arch_hpa_read(chunk, hpa((table & PTE_ADDR) + i * sizeof(chunk[0])), sizeof(chunk));
+        for (u32 k = 0; k < ARRAY_SIZE(chunk); k++)
+            audit_entry(a, chunk[k], level, rights);
     }
 }
 

@@ -1,6 +1,7 @@
 /*
- * The hypervisor's page tables. All of them are built once, before a CPU runs on them, and the tables themselves are not mapped
- * afterwards, except for each CPU's own page table and directory that hold its memory windows. Layer 4'.
+ * The hypervisor's page tables. All of them are built once, before a CPU runs on them, and the tables
+ * themselves are not mapped afterwards, except for each CPU's own page table and directory that hold its
+ * memory windows. Layer 4'.
  */
 #ifndef BH_X86_HW_PAGING_H
 #define BH_X86_HW_PAGING_H
@@ -12,6 +13,7 @@
 /* Page-table entry bits (SDM vol. 3A 4.5.4). */
 #define PTE_P     BIT64(0)
 #define PTE_W     BIT64(1)
+#define PTE_U     BIT64(2)
 #define PTE_PWT   BIT64(3)
 #define PTE_PCD   BIT64(4)
 #define PTE_A     BIT64(5)
@@ -26,7 +28,8 @@ extern u8 percpu_pages[CFG_PCPUS][4096];
 /* CR3 of each CPU, for boot/entry.S and trampoline.S. */
 extern u64 paging_cr3[CFG_PCPUS];
 
-/* On the boot tables, before anything else: builds every CPU's tables and the IDT's page. Returns the CR3 of the calling CPU. */
+/* On the boot tables, before anything else: builds every CPU's tables and the IDT's page. Returns the CR3 of
+ * the calling CPU. */
 u64 paging_build(void);
 
 /* Host-physical address of an object of the image, or of this CPU's data page or stack. */
@@ -35,21 +38,23 @@ hpa_t va_to_hpa(const void *p);
 void *image_va(hpa_t a);
 
 /*
- * Walks this CPU's live tables. Returns the number of mapped 4 KiB pages and large leaves together; *wx counts those that are both
- * writable and executable, *user those that user mode could reach. Both must be 0.
+ * Walks this CPU's live tables. Returns the number of mapped 4 KiB pages and large leaves together; *wx
+ * counts those that are both writable and executable, *user those that user mode could reach. Both must be 0.
  */
 u32 paging_audit(u32 *wx, u32 *user);
 
-/* Device registers. Slot 0 is the local APIC, slot 1 + i is cfg_board.ioapics[i]. Each slot is one uncached page. */
-#define MMIO_SLOT_LAPIC 0
+/* Device registers. Slot 0 is the local APIC, slot 1 + i is cfg_board.ioapics[i]. Each slot is one uncached
+ * page. */
+#define MMIO_SLOT_LAPIC  0
 #define MMIO_SLOT_IOAPIC 1
-#define MMIO_SLOTS 16
+#define MMIO_SLOTS       16
 static inline u64 mmio_va(u32 slot, u64 phys)
 {
     return MMIO_BASE + slot * PAGE_SIZE + (phys & PAGE_MASK);
 }
 
-/* 32-bit access to device memory at any physical address through an uncached window (PCI configuration space). */
+/* 32-bit access to device memory at any physical address through an uncached window (PCI configuration
+ * space). */
 u32 mmio_phys_read32(u64 phys);
 void mmio_phys_write32(u64 phys, u32 val);
 

@@ -93,7 +93,8 @@ void percpu_cpu_init(void)
 
     load_gdt(this_percpu());
 
-    /* MP and NE as every 64-bit system has them, no lazy FPU (TS, EM clear), write protection for the hypervisor too, caches on. */
+    /* MP and NE as every 64-bit system has them, no lazy FPU (TS, EM clear), write protection for the
+     * hypervisor too, caches on. */
     write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
     hw_cpuid(0, 0, &a, &b, &c, &d);
     if (a >= 7)

@@ -1,7 +1,8 @@
 /*
- * Per-CPU data and where it stands. Each CPU's page tables map its own block at PERCPU_VA (arch_impl/cpu.h), so nothing here needs a
- * segment register. The data page has a second address in the shared image mapping (cpu_get(), percpu_of()); the stack has
- * not: a pointer to a local variable must never be handed to another CPU. Layer 4'.
+ * Per-CPU data and where it stands. Each CPU's page tables map its own block at PERCPU_VA (arch_impl/cpu.h),
+ * so nothing here needs a segment register. The data page has a second address in the shared image mapping
+ * (cpu_get(), percpu_of()); the stack has not: a pointer to a local variable must never be handed to another
+ * CPU. Layer 4'.
  */
 #ifndef BH_X86_HW_PERCPU_H
 #define BH_X86_HW_PERCPU_H
@@ -10,9 +11,18 @@
 #include <core/cpu.h>
 #include "x86/hw/percpu_layout.h"
 
-enum hw_irq { HW_IRQ_TIMER, HW_IRQ_KICK, HW_IRQ_UART, HW_IRQ_ERROR, HW_IRQ_SPURIOUS, HW_IRQ_UNEXPECTED, HW_IRQ_COUNT };
+enum hw_irq {
+    HW_IRQ_TIMER,
+    HW_IRQ_KICK,
+    HW_IRQ_UART,
+    HW_IRQ_ERROR,
+    HW_IRQ_SPURIOUS,
+    HW_IRQ_UNEXPECTED,
+    HW_IRQ_COUNT
+};
 
-/* 64-bit task-state segment (SDM vol. 3A figure 8-11). Loaded because VMX wants a host TR; no gate makes use of it. */
+/* 64-bit task-state segment (SDM vol. 3A figure 8-11). Loaded because VMX wants a host TR; no gate makes use
+ * of it. */
 struct tss64 {
     u32 reserved0;
     u32 rsp_ist[24]; /* RSP0-2, IST1-7 and the reserved words around them */
@@ -28,7 +38,7 @@ struct percpu {
     struct cpu cpu;     /* offset 0: this_cpu() */
     u64 timer_deadline; /* what arch_timer_arm() was asked for, ~0 when off */
     u32 apic_id;
-    u32 in_trap;        /* depth of exceptions being dumped */
+    u32 in_trap; /* depth of exceptions being dumped */
     u64 irqs[HW_IRQ_COUNT];
     u64 nmis;
     u64 gdt[GDT_ENTRIES];

@@ -6,8 +6,8 @@
  *   0xffffffffc0400000, ...800000   this CPU's 2 MiB windows
  *   0xffffffffc1000000              device registers, uncached (same for all CPUs)
  *
- * Page numbers inside the 2 MiB at PERCPU_BASE; unnamed pages are not mapped, so each stack and window has a guard on both
- * sides.
+ * Page numbers inside the 2 MiB at PERCPU_BASE; unnamed pages are not mapped, so each stack and window has a
+ * guard on both sides.
  */
 #ifndef BH_X86_HW_PERCPU_LAYOUT_H
 #define BH_X86_HW_PERCPU_LAYOUT_H

@@ -5,9 +5,9 @@
 #include <lib/types.h>
 
 /*
- * BSP: starts every other CPU of the board at once and waits until each has called ap_main() on its own stack and tables, at most
- * about a second. Each missing one is logged with its APIC id; returns how many are missing. Overwrites the page
- * cfg_board.trampoline.
+ * BSP: starts every other CPU of the board at once and waits until each has called ap_main() on its own stack
+ * and tables, at most about a second. Each missing one is logged with its APIC id; returns how many are
+ * missing. Overwrites the page cfg_board.trampoline.
  */
 u32 smp_start(NORETURN void (*ap_main)(void));
 /* Each CPU, BSP included, when it has initialised itself. */

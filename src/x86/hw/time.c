@@ -32,7 +32,8 @@ static u32 pm_timer_read(void)
     return inl(cfg_board.pm_timer_port) & 0xffffff; /* 24 bits exist everywhere */
 }
 
-/* Channel 2 counts down from 65535 with its gate on; the speaker stays off (82C54 data sheet, port 61h of the PC). */
+/* Channel 2 counts down from 65535 with its gate on; the speaker stays off (82C54 data sheet, port 61h of the
+ * PC). */
 static void pit_start(void)
 {
     outb(0x61, (u8)((inb(0x61) & ~2U) | 1U));
@@ -57,8 +58,8 @@ struct sample {
     u64 tsc;
 };
 
-/* The best of several tries: the one in which reading the reference clock took the shortest time, so that an interruption by a
- * host scheduler (or an SMI) between the two readings does not count. */
+/* The best of several tries: the one in which reading the reference clock took the shortest time, so that an
+ * interruption by a host scheduler (or an SMI) between the two readings does not count. */
 static struct sample take_sample(u32 (*read_ref)(void))
 {
     struct sample best = {0, 0, 0};
@@ -139,8 +140,8 @@ void arch_time_init(void)
         calibrate_lapic();
     }
     if (tsc_hz < 1000000 || (!deadline_mode && lapic_hz < 100000))
-        panic("time: implausible clock rates: TSC %llu Hz, local APIC timer %llu Hz", (unsigned long long)tsc_hz,
-              (unsigned long long)lapic_hz);
+        panic("time: implausible clock rates: TSC %llu Hz, local APIC timer %llu Hz",
+              (unsigned long long)tsc_hz, (unsigned long long)lapic_hz);
     if (!deadline_mode)
         lapic_per_tsc = mul_div_u64(lapic_hz, BIT64(32), tsc_hz);
     log_info("time: TSC %llu kHz %s, timer %s", (unsigned long long)(tsc_hz / 1000), how,

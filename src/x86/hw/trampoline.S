@@ -1,6 +1,7 @@
 /*
- * Start of an application processor: from the SIPI in real mode straight to 64-bit mode on the boot tables, which map low memory
- * one to one, then to its own tables and stack. The first part is copied to cfg_board.trampoline and runs at any page.
+ * Start of an application processor: from the SIPI in real mode straight to 64-bit mode on the boot
+ * tables, which map low memory one to one, then to its own tables and stack. The first part is copied
+ * to cfg_board.trampoline and runs at any page.
  */
 #include "x86/hw/percpu_layout.h"
 
@@ -12,7 +13,7 @@
     .section .rodata.trampoline, "a"
     .balign 16
     .globl trampoline_start
-    .globl trampoline_end
+    .globl trampoline_size
     .code16
 trampoline_start:
     cli
@@ -38,6 +39,9 @@ boot_gdt_pointer_copy:
     .word BOOT_GDT_SIZE - 1
     .long boot_gdt
 trampoline_end:
+    .balign 4
+trampoline_size:
+    .long trampoline_end - trampoline_start
 
     /* Identity-mapped part: runs at its physical address. */
     .section .boot, "awx"
@@ -47,7 +51,10 @@ ap_start64_low:
     jmp *%rax
 
     .text
-    /* In C terms: find my index i by APIC id; load paging_cr3[i] and my stack; call smp_ap_main(). No stack until then. */
+    /*
+     * In C terms: find my index i by APIC id; load paging_cr3[i] and my stack; call smp_ap_main(). No
+     * stack until then.
+     */
 ap_start64:
     movl $SEL_DATA, %eax
     movl %eax, %ss

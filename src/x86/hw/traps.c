@@ -13,7 +13,8 @@
 struct idt_gate idt[256] ALIGNED(4096);
 
 /* traps_entry.S */
-extern const u8 trap_stubs[], irq_timer[], irq_kick[], irq_uart[], irq_error[], irq_spurious[], irq_unexpected[];
+extern const u8 trap_stubs[], irq_timer[], irq_kick[], irq_uart[], irq_error[], irq_spurious[],
+    irq_unexpected[];
 extern const u8 idle_hlt[];
 /* layout.ld.j2 */
 extern const struct extable_entry ld_extable_start[], ld_extable_end[];
@@ -39,7 +40,7 @@ static void set_gate(u32 vector, const u8 *entry)
 void idt_build(void)
 {
     for (u32 v = 0; v < 256; v++)
-        set_gate(v, v < 32 ? trap_stubs + v * TRAP_STUB_SIZE : irq_unexpected);
+        set_gate(v, v < 32 ? &trap_stubs[(size_t)v * TRAP_STUB_SIZE] : irq_unexpected);
     set_gate(VEC_TIMER, irq_timer);
     set_gate(VEC_KICK, irq_kick);
     set_gate(VEC_UART, irq_uart);
@@ -141,7 +142,7 @@ static void dump_stack(const struct trap_frame *f)
 
     dump_line("  stack:");
     for (u32 i = 0; i < 24; i++) {
-        if (!safe_read64(f->rsp + i * 8, &v))
+        if (!safe_read64(f->rsp + (u64)i * 8, &v))
             break;
         dump_line("%s %016llx", i % 4 == 0 ? "\n   " : "", (ull)v);
     }
@@ -165,8 +166,8 @@ static void dump_frame(const struct trap_frame *f)
               name ? name : "reserved", (ull)f->vector, (ull)f->error);
     if (f->vector == VECTOR_PF)
         dump_pf(f->error);
-    dump_line("  rip %04llx:%016llx rflags %016llx rsp %04llx:%016llx\n", (ull)f->cs, (ull)f->rip, (ull)f->rflags,
-              (ull)f->ss, (ull)f->rsp);
+    dump_line("  rip %04llx:%016llx rflags %016llx rsp %04llx:%016llx\n", (ull)f->cs, (ull)f->rip,
+              (ull)f->rflags, (ull)f->ss, (ull)f->rsp);
     dump_line("  rax %016llx rbx %016llx rcx %016llx rdx %016llx\n", (ull)f->rax, (ull)f->rbx, (ull)f->rcx,
               (ull)f->rdx);
     dump_line("  rsi %016llx rdi %016llx rbp %016llx r8  %016llx\n", (ull)f->rsi, (ull)f->rdi, (ull)f->rbp,
@@ -184,7 +185,7 @@ static bool fixup(struct trap_frame *f)
 {
     if (f->vector != VECTOR_GP && f->vector != VECTOR_PF && f->vector != VECTOR_UD && f->vector != VECTOR_SS)
         return false;
-    for (const struct extable_entry *e = ld_extable_start; e < ld_extable_end; e++) {
+    for (const struct extable_entry *e = ld_extable_start; (u64)e < (u64)ld_extable_end; e++) {
         if ((u64)&e->insn + (u64)(s64)e->insn == f->rip) {
             f->rip = (u64)&e->landing + (u64)(s64)e->landing;
             return true;

@@ -46,8 +46,8 @@ bool safe_read64(u64 va, u64 *val);
 bool safe_read8(u64 va, u8 *val);
 
 /*
- * Instructions that may fault: an entry says where execution goes on when the instruction at `insn` raises #GP, #PF, #UD or #SS. Two
- * offsets relative to their own place, so the table needs no relocation.
+ * Instructions that may fault: an entry says where execution goes on when the instruction at `insn` raises
+ * #GP, #PF, #UD or #SS. Two offsets relative to their own place, so the table needs no relocation.
  */
 struct extable_entry {
     s32 insn;

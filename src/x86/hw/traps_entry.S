@@ -1,6 +1,7 @@
 /*
- * Entry points of the hypervisor's IDT. No gate uses an IST and none may: TR is the guest's while the hypervisor runs, so the CPU
- * could not find a TSS of ours (DESIGN.md section 3). Every gate is an interrupt gate.
+ * Entry points of the hypervisor's IDT. No gate uses an IST and none may: TR is the guest's while the
+ * hypervisor runs, so the CPU could not find a TSS of ours (DESIGN.md section 3). Every gate is an
+ * interrupt gate.
  */
 #include "x86/hw/percpu_layout.h"
 
@@ -24,8 +25,10 @@
     pushq %r15
     .endm
 
-    /* Exceptions: 32 stubs of 16 bytes each. Vectors 8, 10-14, 17, 21, 29, 30 push an error code (SDM vol. 3A table 6-1, APM vol. 2
-     * table 8-1). */
+    /*
+     * Exceptions: 32 stubs of 16 bytes each. Vectors 8, 10-14, 17, 21, 29, 30 push an error code (SDM
+     * vol. 3A table 6-1, APM vol. 2 table 8-1).
+     */
     .balign 16
     .globl trap_stubs
 trap_stubs:
@@ -105,8 +108,9 @@ irq_common:
     iretq
 
     /*
-     * void idle_wait(void): waits for one interrupt. STI holds interrupts off for one more instruction, so none can slip in between
-     * it and HLT (SDM vol. 2B STI); an NMI can, and its IRET ends that shadow: trap_dispatch() moves RIP past idle_hlt then.
+     * void idle_wait(void): waits for one interrupt. STI holds interrupts off for one more
+     * instruction, so none can slip in between it and HLT (SDM vol. 2B STI); an NMI can, and its IRET
+     * ends that shadow: trap_dispatch() moves RIP past idle_hlt then.
      */
     .globl idle_wait
     .globl idle_hlt

@@ -1,7 +1,8 @@
 /*
- * Host-physical memory through per-CPU windows. A window is one page-table entry of this CPU; it is filled, used and emptied by
- * the call, so guest memory is reachable from the hypervisor only while it is being copied. Filling a not-present entry needs
- * no invalidation (SDM vol. 3A 4.10.4.3); emptying it does. Interrupt handlers use no windows.
+ * Host-physical memory through per-CPU windows. A window is one page-table entry of this CPU; it is filled,
+ * used and emptied by the call, so guest memory is reachable from the hypervisor only while it is being
+ * copied. Filling a not-present entry needs no invalidation (SDM vol. 3A 4.10.4.3); emptying it does.
+ * Interrupt handlers use no windows.
  */
 #include <lib/string.h>
 #include <arch/cpu.h>
@@ -49,7 +50,8 @@ static inline void close_large(u32 i)
     invlpg(PERCPU_BASE + i * SIZE_2M);
 }
 
-/* Eight bytes at a time: under emulation each iteration of a string instruction costs the same whatever its width. */
+/* Eight bytes at a time: under emulation each iteration of a string instruction costs the same whatever its
+ * width. */
 static void bulk_copy(void *dst, const void *src, u64 len)
 {
     u64 words = len / 8, rest = len % 8;
@@ -64,7 +66,10 @@ static void bulk_zero(void *dst, u64 len)
 {
     u64 words = len / 8, rest = len % 8;
 
-    __asm__ volatile("rep stosq\n\tmovq %2, %1\n\trep stosb" : "+D"(dst), "+c"(words) : "r"(rest), "a"(0) : "memory");
+    __asm__ volatile("rep stosq\n\tmovq %2, %1\n\trep stosb"
+                     : "+D"(dst), "+c"(words)
+                     : "r"(rest), "a"(0)
+                     : "memory");
 }
 
 static inline u64 page_left(u64 phys)

@@ -12,13 +12,12 @@
  * message. */
 static bool extint_pending(struct vlapic *l)
 {
-    u32 lint0;
-
     if (LIKELY(!atomic_load_relaxed(&l->extint))) {
         if (l->vcpu->id != 0)
             return false;
         if (l->state != LAPIC_DISABLED) {
-            lint0 = l->reg[LR_LVT_LINT0];
+            u32 lint0 = l->reg[LR_LVT_LINT0];
+
             if ((lint0 & LVT_MASKED) || LVT_MODE(lint0) != APIC_DM_EXTINT)
                 return false;
         }
@@ -30,12 +29,13 @@ static bool extint_pending(struct vlapic *l)
 static void inject_interrupt(struct vlapic *l, u32 vec)
 {
     struct guest_event e = {.kind = EVENT_INTR};
-    int pic;
 
     if (vec) {
         vlapic_ack(l, vec);
         e.vector = (u8)vec;
     } else {
+        int pic;
+
         atomic_store(&l->extint, 0);
         pic = vpic_ack(l->vcpu->vm);
         if (pic < 0)

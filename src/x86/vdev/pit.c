@@ -130,6 +130,8 @@ static void fired(struct timer *t)
 {
     struct pit *p = CONTAINER_OF(t, struct pit, timer);
 
+    if (p->vm->state == VM_STATE_OFF)
+        return; /* nobody listens; arch_vm_reset() starts from scratch */
     spin_lock(&p->lock);
     if (periodic(&p->ch[0]))
         arm(p);
@@ -285,8 +287,6 @@ static void set_gate(struct pit_channel *c, bool on)
 static bool port_b(struct vcpu *v, void *dev, u16 port, u8 size, bool write, u32 *val)
 {
     struct pit *p = dev;
-    u64 refresh;
-
     (void)v;
     (void)port;
     if (size != 1)
@@ -296,7 +296,8 @@ static bool port_b(struct vcpu *v, void *dev, u16 port, u8 size, bool write, u32
         p->port_b = *val & 0xf;
         set_gate(&p->ch[2], *val & 1);
     } else {
-        refresh = ticks_since(0, arch_tsc()) / REFRESH_TICKS;
+        u64 refresh = ticks_since(0, arch_tsc()) / REFRESH_TICKS;
+
         *val = (u32)(p->port_b | (refresh & 1) << 4 | (output(&p->ch[2]) ? 0x20 : 0));
     }
     spin_unlock(&p->lock);

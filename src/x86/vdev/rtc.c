@@ -170,10 +170,11 @@ static bool alarm_match(const struct rtc *r, u64 second)
 /* Brings the flags of register C up to date. */
 static void update_flags(struct rtc *r)
 {
-    u64 now = arch_tsc(), second = second_of(r, now), period;
+    u64 now = arch_tsc(), second = second_of(r, now);
 
     if (period_shift(r)) {
-        period = period_number(r, now);
+        u64 period = period_number(r, now);
+
         if (period != r->last_period)
             r->reg[R_C] |= B_PIE;
         r->last_period = period;
@@ -191,13 +192,14 @@ static void update_flags(struct rtc *r)
 /* Sets the host timer to the next thing that could interrupt. */
 static void arm(struct rtc *r)
 {
-    u64 now = arch_tsc(), hz = arch_tsc_hz(), due = TIMER_OFF, next;
+    u64 now = arch_tsc(), hz = arch_tsc_hz(), due = TIMER_OFF;
     u8 b = r->reg[R_B];
 
     if ((b & (B_UIE | B_AIE)) && !(b & B_SET))
         due = now + hz - (now - base_tsc) % hz;
     if ((b & B_PIE) && period_shift(r)) {
-        next = base_tsc + mul_div_u64((period_number(r, now) + 1) << period_shift(r), hz, 32768) + 1;
+        u64 next = base_tsc + mul_div_u64((period_number(r, now) + 1) << period_shift(r), hz, 32768) + 1;
+
         due = MIN(due, next);
     }
     if (due == TIMER_OFF)
@@ -221,6 +223,8 @@ static void fired(struct timer *t)
 {
     struct rtc *r = CONTAINER_OF(t, struct rtc, timer);
 
+    if (r->vm->state == VM_STATE_OFF)
+        return; /* nobody listens; arch_vm_reset() starts from scratch */
     spin_lock(&r->lock);
     update_flags(r);
     drive_line(r);
@@ -290,14 +294,12 @@ static void write_reg(struct rtc *r, u8 i, u8 val)
     case R_D:
         break; /* read-only */
     default:
-        if (!is_time(i)) {
-            r->reg[i] = val;
-        } else if (r->reg[R_B] & B_SET) {
-            r->reg[i] = val;
-        } else {
+        if (is_time(i) && !(r->reg[R_B] & B_SET)) {
             fill_time(r, second_of(r, arch_tsc()));
             r->reg[i] = val;
             take_time(r);
+        } else {
+            r->reg[i] = val;
         }
     }
 }

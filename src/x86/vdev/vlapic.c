@@ -120,11 +120,11 @@ static void set_lvt(struct vlapic *l, u32 r, u32 val)
 
 static void set_svr(struct vlapic *l, u32 val)
 {
-    u32 old = l->reg[LR_SVR], r;
+    u32 old = l->reg[LR_SVR];
 
     atomic_store(&l->reg[LR_SVR], val & 0x3ff);
     if ((old & SVR_ENABLE) && !(val & SVR_ENABLE)) {
-        for (r = LR_LVT_TIMER; r <= LR_LVT_ERROR; r++)
+        for (u32 r = LR_LVT_TIMER; r <= LR_LVT_ERROR; r++)
             set_lvt(l, r, l->reg[r]);
     }
 }

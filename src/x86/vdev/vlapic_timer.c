@@ -33,14 +33,13 @@ static void roll_period(struct vlapic *l, u64 now)
 /* Brings the host timer in line with the guest's. */
 static void timer_arm(struct vlapic *l)
 {
-    u64 now, floor;
-
     if (l->expiry == TIMER_OFF || (l->reg[LR_LVT_TIMER] & LVT_MASKED)) {
         timer_cancel(&l->timer);
         return;
     }
     if (timer_mode(l) == TIMER_PERIODIC) {
-        now = arch_tsc();
+        u64 now = arch_tsc(), floor;
+
         roll_period(l, now);
         floor = now + arch_tsc_hz() / MIN_PERIOD_HZ;
         timer_set(&l->timer, l->period < floor - now ? floor : l->expiry);
@@ -53,6 +52,8 @@ static void timer_fired(struct timer *t)
 {
     struct vlapic *l = CONTAINER_OF(t, struct vlapic, timer);
 
+    if (l->vcpu->vm->state == VM_STATE_OFF)
+        return; /* arch_vm_reset() starts it from scratch */
     vlapic_lvt_fire(l, LR_LVT_TIMER);
     if (timer_mode(l) == TIMER_PERIODIC) {
         timer_arm(l);

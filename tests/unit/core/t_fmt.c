@@ -165,8 +165,18 @@ END_TEST
 
 START_TEST(numbers_are_parsed_strictly)
 {
-    static const char *const bad[] = {"",    "0x",  " 1", "1 ", "-1",   "+1", "12a", "0xg", "x10",
-                                      "0b1", "18446744073709551616", "0x10000000000000000"};
+    static const char *const bad[] = {"",
+                                      "0x",
+                                      " 1",
+                                      "1 ",
+                                      "-1",
+                                      "+1",
+                                      "12a",
+                                      "0xg",
+                                      "x10",
+                                      "0b1",
+                                      "18446744073709551616",
+                                      "0x10000000000000000"};
     u64 v;
 
     ck_assert(bh_parse_u64("0", &v) && v == 0);

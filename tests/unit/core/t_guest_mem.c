@@ -1,4 +1,5 @@
-/* src/core/guest_mem.c: guest-physical memory. vm "a" has 16 MiB at host 64 MiB and 48 MiB more at host 96 MiB. */
+/* src/core/guest_mem.c: guest-physical memory. vm "a" has 16 MiB at host 64 MiB and 48 MiB more at host 96
+ * MiB. */
 #include "core_test.h"
 
 static struct vm *vm;

@@ -6,7 +6,8 @@ static struct vcpu *v0, *v1;
 static struct fake_vcpu *f0, *f1;
 static unsigned guest_runs;
 
-/* Puts vCPU 0 of vm "a" (CPU 1) into guest mode and leaves vCPU 1 (CPU 2) waiting for SIPI, as vm start does. */
+/* Puts vCPU 0 of vm "a" (CPU 1) into guest mode and leaves vCPU 1 (CPU 2) waiting for SIPI, as vm start does.
+ */
 static void setup(void)
 {
     core_setup();

@@ -10,7 +10,7 @@ static void (*action[CFG_VCPUS])(struct vcpu *v);
 
 static void guest(struct vcpu *v)
 {
-    void (*act)(struct vcpu *v) = action[v->index];
+    void (*act)(struct vcpu * v) = action[v->index];
 
     action[v->index] = NULL;
     if (act)

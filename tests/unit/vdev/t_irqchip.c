@@ -134,6 +134,20 @@ START_TEST(level_entry_sets_remote_irr_and_repeats_until_the_line_falls)
 }
 END_TEST
 
+START_TEST(an_edge_request_clears_the_level_mark_of_its_vector)
+{
+    vt_enable_apics();
+    rte(10, 0, 0x8055);
+    gsi(10, true);
+    ck_assert_int_eq(vt_enter(0), 0x55);
+    gsi(10, false);
+    eoi(0);
+    ck_assert_uint_eq(vt_apic(0x1a0), 1u << (0x55 - 0x40));
+    vt_apic_set(0x300, 0x40055);
+    ck_assert_uint_eq(vt_apic(0x1a0), 0);
+}
+END_TEST
+
 START_TEST(level_line_asserted_while_masked_fires_on_unmask)
 {
     vt_enable_apics();
@@ -423,6 +437,16 @@ START_TEST(level_inputs_by_elcr)
 }
 END_TEST
 
+START_TEST(an_asserted_line_requests_when_it_becomes_level_triggered)
+{
+    gsi(10, true);
+    pic_setup(1);
+    ck_assert_int_eq(vt_enter(0), VT_NONE); /* ICW1 forgot the edge */
+    vt_out(0x4d1, 0x04);
+    ck_assert_int_eq(vt_enter(0), 0x3a);
+}
+END_TEST
+
 START_TEST(withdrawn_level_request_injects_nothing)
 {
     pic_setup(1);
@@ -524,6 +548,7 @@ int main(void)
                                   edge_entry_delivers_each_rise_once,
                                   masked_edges_are_lost,
                                   level_entry_sets_remote_irr_and_repeats_until_the_line_falls,
+                                  an_edge_request_clears_the_level_mark_of_its_vector,
                                   level_line_asserted_while_masked_fires_on_unmask,
                                   eoi_on_one_cpu_does_not_end_other_vectors,
                                   edge_trick_and_eoi_register_clear_remote_irr,
@@ -544,6 +569,7 @@ int main(void)
                                   special_fully_nested_mode_nests_the_slave,
                                   poll_command,
                                   level_inputs_by_elcr,
+                                  an_asserted_line_requests_when_it_becomes_level_triggered,
                                   withdrawn_level_request_injects_nothing,
                                   icw1_resets_the_controller,
                                   lapic_interrupt_beats_extint_and_leaves_a_window,

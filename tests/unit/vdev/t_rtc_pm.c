@@ -120,6 +120,13 @@ START_TEST(setting_the_time_with_set_bit)
 }
 END_TEST
 
+START_TEST(set_bit_clears_the_update_interrupt_enable)
+{
+    rtc_set(0x0b, 0x92);
+    ck_assert_uint_eq(rtc(0x0b), 0x82);
+}
+END_TEST
+
 START_TEST(nonsense_dates_do_no_harm)
 {
     rtc_set(0x0b, 0x82);
@@ -350,6 +357,7 @@ int main(void)
                                   clock_reads_bcd_and_advances,
                                   binary_and_12_hour_formats,
                                   setting_the_time_with_set_bit,
+                                  set_bit_clears_the_update_interrupt_enable,
                                   nonsense_dates_do_no_harm,
                                   a_restart_keeps_the_time,
                                   update_in_progress_precedes_each_second,

@@ -1,0 +1,185 @@
+"""Builds of boards and scenarios, each in a folder of its own under build/."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import sources
+from common import (BUILD, BUILD_SPACE, ROOT, Problem, Ticker, check_name, names_in, need_space, run_logged, say, tail, xml_description)
+
+
+class Build:
+    """One configured build folder. compiler: gcc or clang."""
+
+    def __init__(self, board, scenario, compiler="gcc", suffix="", options=()):
+        check_name("board", board, names_in("boards"))
+        check_name("scenario", scenario, names_in("scenarios"))
+        self.board, self.scenario, self.compiler = board, scenario, compiler
+        self.options = ["-Dboard=" + board, "-Dscenario=" + scenario, "-Dunit=false"] + list(options)
+        name = "%s-%s" % (board, scenario)
+        self.name = name + ("" if compiler == "gcc" else "-" + compiler) + suffix
+        self.dir = os.path.join(BUILD, self.name)
+        self.logs = os.path.join(self.dir, "logs")
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    @property
+    def image32(self):
+        return self.path("src/bulkhead.elf32")
+
+    @property
+    def image64(self):
+        return self.path("src/bulkhead.elf")
+
+    def config(self):
+        with open(self.path("gen/run.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def _configure(self):
+        env = dict(os.environ, CC=self.compiler)
+        os.makedirs(self.logs, exist_ok=True)
+        ready = os.path.exists(self.path("build.ninja"))
+        recorded = self.path("options.txt")
+        wanted = " ".join([self.compiler] + self.options)
+        if ready and os.path.exists(recorded) and open(recorded, encoding="utf-8").read() == wanted:
+            return
+        command = ["meson", "setup", self.dir, ROOT] + self.options
+        if os.path.exists(self.path("meson-private")):
+            command.insert(2, "--wipe")
+        run_logged(command, os.path.join(BUILD, "logs", self.name + "-setup.log"), "configuring " + self.name, env=env)
+        os.makedirs(self.logs, exist_ok=True)
+        with open(recorded, "w", encoding="utf-8") as file:
+            file.write(wanted)
+
+    def ninja(self, targets, quiet=False):
+        """Builds targets; a Problem carries the compiler's or bhc's own lines."""
+        need_space(self.dir, BUILD_SPACE, "the build of " + self.name)
+        os.makedirs(self.dir, exist_ok=True)
+        with open(self.path(".lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two runs of the same pair build one after the other
+            self._configure()
+            log = self.path("logs/build.log")
+            os.makedirs(self.logs, exist_ok=True)
+            with open(log, "wb") as file:
+                child = subprocess.Popen(["ninja", "-C", self.dir] + list(targets), stdout=file, stderr=subprocess.STDOUT,
+                                         stdin=subprocess.DEVNULL)
+                try:
+                    if quiet:
+                        code = child.wait()
+                    else:
+                        with Ticker(lambda: "building " + self.name + " " + ninja_step(log), 5.0):
+                            code = child.wait()
+                except BaseException:
+                    child.terminate()
+                    child.wait()
+                    raise
+        if code != 0:
+            with open(log, encoding="utf-8", errors="replace") as file:
+                raise Problem(failure_text(self.name, file.read(), log))
+
+    def make(self, guests=(), quiet=False):
+        """The hypervisor image, runner files and the guest programs that the scenario's modules name (and those in guests)."""
+        self.ninja(["gen/run.json", "gen/grub.cfg"], quiet)
+        targets = ["src/bulkhead.elf32"] + ["tests/guests/%s.elf" % name for name in guests]
+        for module in self.config()["modules"]:
+            target = sources.guest_target(module["source"])
+            if target and os.path.exists(os.path.join(ROOT, target[:-4] + ".c")):
+                targets.append(target)
+        self.ninja(sorted(set(targets)), quiet)
+        return self
+
+    def modules(self, overrides):
+        """[(file, module name)] in the scenario's order. Overrides: {module name: file}."""
+        known = [module["name"] for module in self.config()["modules"]]
+        for name in overrides:
+            if name not in known:
+                raise Problem("--module %s=...: scenario '%s' has no module of that name; it has: %s" %
+                              (name, self.scenario, ", ".join(known)))
+        return [(sources.resolve(module, self.dir, overrides), module["name"]) for module in self.config()["modules"]]
+
+
+def ninja_step(log):
+    """The progress mark of the last finished step in ninja's output, such as [17/90]."""
+    try:
+        with open(log, "rb") as file:
+            marks = re.findall(rb"^\[\d+/\d+\]", file.read(), re.MULTILINE)
+    except OSError:
+        return ""
+    return marks[-1].decode() if marks else ""
+
+
+def failure_text(name, output, log):
+    """What a person needs from a failed build: bhc's diagnostics alone when it was the configuration, else the compiler's first errors."""
+    diagnostics = [line for line in output.splitlines() if re.search(r": error: \[[A-Z]+-\d+\]", line)]
+    if diagnostics:
+        return "configuration refused:\n" + "\n".join(diagnostics)
+    if "No space left on device" in output:
+        return "no free disk: the build of %s stopped; whole output: %s" % (name, log)
+    lines = output.splitlines()
+    first = next((i for i, line in enumerate(lines) if re.search(r"error[: ]|^FAILED", line)), max(0, len(lines) - 15))
+    shown = [line for line in lines[first:first + 25] if not re.match(r"(cc|gcc|clang) .* -c ", line)]
+    return "build of %s failed:\n%s\n  whole output: %s" % (name, tail("\n".join(shown), 20), log)
+
+
+def build_bhc(quiet=False):
+    """The configuration compiler alone; path of its program."""
+    where = os.path.join(BUILD, "tools")
+    need_space(where, BUILD_SPACE, "the build of bhc")
+    os.makedirs(where, exist_ok=True)
+    with open(os.path.join(BUILD, ".tools.lock"), "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        logs = os.path.join(BUILD, "logs")
+        if not os.path.exists(os.path.join(where, "build.ninja")):
+            run_logged(["meson", "setup", where, ROOT, "-Dhypervisor=false", "-Dunit=false"], os.path.join(logs, "tools-setup.log"),
+                       "configuring bhc", quiet=quiet)
+        run_logged(["ninja", "-C", where, "gen/bhc"], os.path.join(logs, "tools-build.log"), "building bhc", quiet=quiet)
+    return os.path.join(where, "gen/bhc")
+
+
+def valid_pairs(bhc):
+    """{(board, scenario): None or the first complaint} by asking the configuration compiler."""
+    pairs = {}
+    for board in names_in("boards"):
+        for scenario in names_in("scenarios"):
+            done = subprocess.run([bhc, os.path.join(ROOT, "boards", board + ".xml"), os.path.join(ROOT, "scenarios", scenario + ".xml"),
+                                   "--schema-dir", os.path.join(ROOT, "gen/schema"), "--check"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+            errors = [line for line in lines if " error: " in line] or lines
+            pairs[board, scenario] = None if done.returncode == 0 else (errors[0] if errors else "status %d" % done.returncode)
+    return pairs
+
+
+def listing(as_json):
+    pairs = valid_pairs(build_bhc(quiet=True))
+    if as_json:
+        print(json.dumps({
+            "boards": [{"name": name, "description": xml_description("boards", name)} for name in names_in("boards")],
+            "scenarios": [{"name": name, "description": xml_description("scenarios", name)} for name in names_in("scenarios")],
+            "pairs": [{"board": board, "scenario": scenario} for (board, scenario), wrong in sorted(pairs.items()) if wrong is None],
+        }, indent=2))
+        return 0
+    for folder in ("boards", "scenarios"):
+        print(folder.capitalize())
+        for name in names_in(folder):
+            print("  %-16s %s" % (name, xml_description(folder, name)))
+        print()
+    print("Valid pairs (./bulkhead build SCENARIO --board BOARD)")
+    for board in names_in("boards"):
+        good = [scenario for scenario in names_in("scenarios") if pairs[board, scenario] is None]
+        print("  %-16s %s" % (board, ", ".join(good) or "none"))
+    return 0
+
+
+def command_build(options):
+    began = time.monotonic()
+    if options.clean:
+        shutil.rmtree(Build(options.board, options.scenario, options.compiler).dir, ignore_errors=True)
+    build = Build(options.board, options.scenario, options.compiler).make()
+    say("built %s for board %s in %d s: %s" % (options.scenario, options.board, time.monotonic() - began, build.image32))
+    return 0

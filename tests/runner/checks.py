@@ -1,0 +1,5 @@
+"""x"""
+
+
+def tests(quick=False):
+    return []

@@ -1,0 +1,116 @@
+"""Tests as the suite runs them, and what every test on a running machine needs."""
+
+import os
+import re
+
+import qemu
+from common import Problem
+from run import channels_of
+
+SHELL_TIMEOUT = 60
+
+
+class Failure(Exception):
+    """A test found something wrong; its text says what."""
+
+
+class Test:
+    """fn() runs it and returns how many checks passed (None: one) or raises. machine: it starts an emulator, of which only a few may run
+    at once. alone: nothing else runs beside it."""
+
+    def __init__(self, name, fn, machine=False, alone=False):
+        self.name, self.fn, self.machine, self.alone = name, fn, machine, alone
+
+
+def need(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+class Session:
+    """A running machine for one test: named consoles, the shell, and reports that name the logs."""
+
+    def __init__(self, build, test, overrides=None, icount=False, cpus=None, where=None):
+        self.build, self.test = build, test
+        self.config = build.config()
+        if where is None:
+            where = {"kernel": build.image32, "modules": build.modules(overrides or {}), "append": "console=mux"}
+        command = qemu.command_line(self.config, ["-serial", "stdio"], icount=icount, cpus=cpus, **where)
+        self.channel = {name: number for number, name in channels_of(self.config).items()}
+        self.machine = qemu.Machine(command, channels_of(self.config), os.path.join(build.dir, "logs", test))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, _):
+        self.machine.close()
+        if kind in (Failure, TimeoutError, qemu.Ended):
+            raise Failure("%s\n%s" % (error, self.machine.report())) from error
+        return False
+
+    def mark(self, who="hypervisor"):
+        return self.machine.mark(self.channel[who])
+
+    def since(self, who, mark=0):
+        return self.machine.since(self.channel[who], mark)
+
+    def expect(self, who, pattern, timeout=120, mark=0):
+        return self.machine.expect(self.channel[who], pattern, timeout, mark)
+
+    def type(self, who, text):
+        self.machine.send(self.channel[who], text)
+
+    def shell(self, command, timeout=SHELL_TIMEOUT):
+        """Types a command at the hypervisor's shell; its output up to the next prompt."""
+        mark = self.mark()
+        self.type("hypervisor", command + "\r")
+        self.expect("hypervisor", r"bulkhead> ", timeout, mark)
+        return self.since("hypervisor", mark)
+
+    def vm_state(self, name):
+        """A VM's state as vm_list shows it."""
+        found = re.search(r"^\d+ +%s +\S+ +(\S+)" % re.escape(name), self.shell("vm_list"), re.MULTILINE)
+        need(found, "vm_list does not show %s" % name)
+        return found.group(1)
+
+    def control(self, command, name, state, timeout=120):
+        """vm_start, vm_stop or vm_restart, and waits until the hypervisor says that the VM is `state` (started or off)."""
+        mark = self.mark()
+        self.type("hypervisor", "%s %s\r" % (command, name))
+        self.expect("hypervisor", r"vm %s: %s" % (name, state), timeout, mark)
+
+    def tap(self, who, timeout=180):
+        """Waits for the end of a TAP program; the number of its checks. Fails with the lines that are not ok."""
+        def finished():
+            return (re.search(r"^(1\.\.(\d+)|Bail out!.*)$", self.machine.text[self.channel[who]], re.MULTILINE) or
+                    re.search(r"(vm %s: stopped:.*)()$" % who, self.machine.text[self.channel["hypervisor"]], re.MULTILINE))
+        found = self.machine.wait(finished, timeout, "the end of the program in %s" % who)
+        text = self.since(who)
+        wrong = re.findall(r"^not ok .*$", text, re.MULTILINE)
+        if not found.group(2):
+            raise Failure("\n".join([found.group(0)] + wrong))
+        passed = len(re.findall(r"^ok \d+ - ", text, re.MULTILINE))
+        need(not wrong, "%d of %s checks failed:\n%s" % (len(wrong), found.group(2), "\n".join("    " + line for line in wrong)))
+        need(passed == int(found.group(2)) and passed > 0, "the plan says %s checks, %d passed" % (found.group(2), passed))
+        return passed
+
+    def neighbour_sound(self, beats=10, who="neighbour", timeout=120):
+        """The neighbour goes on for some heartbeats, none was missed since it started, and it noticed nothing."""
+        channel = self.channel[who]
+        before = len(re.findall(r"^neighbour ok \d+$", self.since(who), re.MULTILINE))
+
+        def enough():
+            text = self.machine.text[channel]
+            return "BAD" in text or "Bail out" in text or len(re.findall(r"^neighbour ok \d+$", text, re.MULTILINE)) >= before + beats
+        self.machine.wait(enough, timeout, "%d heartbeats of the neighbour" % beats)
+        text = self.since(who)
+        lines = text.split("\n")[:-1]
+        bad = [line for line in lines if not re.fullmatch(r"neighbour (ready|ok \d+)", line)]
+        need(not bad, "the neighbour noticed something: %s" % "; ".join(bad[:3]))
+        numbers = [int(line.split()[2]) for line in lines if line.startswith("neighbour ok ")]
+        need(numbers == list(range(1, len(numbers) + 1)), "the neighbour's heartbeats have a gap")
+
+
+def machine_problem(error):
+    """The text of anything that ends a test."""
+    return str(error) if isinstance(error, (Failure, Problem, TimeoutError, qemu.Ended)) else "%s: %s" % (type(error).__name__, error)

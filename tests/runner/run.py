@@ -1,0 +1,193 @@
+"""./bulkhead run: a scenario on its board, at a person's terminal or for a script."""
+
+import os
+import re
+import subprocess
+import sys
+import termios
+import threading
+import time
+
+import image
+import mux
+import qemu
+from build import Build
+from common import Problem, say
+
+DEFAULT_TIMEOUT = 300
+CONSOLE_HELP = """The terminal is the hypervisor's console now: its log, then its shell.
+  vm_console NAME   attaches a VM's console ({vms}); Ctrl-] comes back to the shell
+  help              lists the shell's commands
+  Ctrl-A x          ends the emulator
+"""
+
+
+def prepare(options):
+    """Build, modules and, with --iso, the ISO. Returns (build, config, keyword arguments for qemu.command_line)."""
+    build = Build(options.board, options.scenario)
+    if getattr(options, "iso", None) not in (None, "bios", "uefi"):
+        raise Problem("--iso %s: choose bios or uefi" % options.iso)
+    overrides = {}
+    for text in options.module or ():
+        name, separator, path = text.partition("=")
+        if not separator or not name or not path:
+            raise Problem("--module %s: write NAME=FILE" % text)
+        overrides[name] = path
+    say("building scenario %s for board %s" % (options.scenario, options.board))
+    build.make()
+    config = build.config()
+    if not config["emulator"] or config["emulator"]["kind"] != "qemu":
+        raise Problem("board '%s' names no emulator that can run it; ./bulkhead build %s --board %s makes its image" %
+                      (options.board, options.scenario, options.board))
+    qemu.check_version(config["emulator"], options.board)
+    modules = build.modules(overrides)
+    append = "console=mux" if options.headless else ""
+    where = {"kernel": build.image32, "modules": modules, "append": append}
+    if options.iso:
+        where = {"iso": image.make_iso(build, modules, append, build.path("bulkhead-%s.iso" % ("mux" if append else "plain")))}
+        if options.iso == "uefi":
+            where["firmware"] = image.uefi_files(build)
+    return build, config, where
+
+
+def interactive(build, config, where, options):
+    command = qemu.command_line(config, ["-serial", "mon:stdio"], icount=options.icount, **where)
+    say(CONSOLE_HELP.format(vms=", ".join(vm["name"] for vm in config["vms"] if vm["console"])))
+    saved = termios.tcgetattr(0) if os.isatty(0) else None
+    log = build.path("logs/qemu.log")
+    with open(log, "wb") as stderr:
+        child = subprocess.Popen(command, stderr=stderr, preexec_fn=qemu.child_setup)
+        try:
+            code = child.wait(options.timeout)
+        except subprocess.TimeoutExpired:
+            code = 0
+            child.terminate()
+            child.wait()
+        except KeyboardInterrupt:
+            child.terminate()
+            code = child.wait()
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            if saved:
+                termios.tcsetattr(0, termios.TCSADRAIN, saved)
+    print()
+    if code not in (0, -15):
+        with open(log, encoding="utf-8", errors="replace") as file:
+            lines = [line.strip() for line in file if "TCG doesn't support" not in line]
+        raise Problem("QEMU ended with status %d: %s" % (code, lines[-1] if lines else "no message"))
+    return 0
+
+
+def channels_of(config):
+    """{channel: name} of the hypervisor and every VM that has a console."""
+    channels = {mux.HYPERVISOR: "hypervisor"}
+    for vm in config["vms"]:
+        if vm["console"]:
+            channels[mux.vm_channel(vm["id"])] = vm["name"]
+    return channels
+
+
+class Readiness:
+    """Which VMs have printed their ready text."""
+
+    def __init__(self, config):
+        self.waiting = {mux.vm_channel(vm["id"]): vm for vm in config["vms"] if vm["ready"]}
+        if not self.waiting:
+            raise Problem("--until-ready: no VM of this scenario has a ready text; add <ready> or leave the option out")
+        self.lock = threading.Lock()
+
+    def look(self, machine):
+        """Under machine.changed: takes VMs that became ready off the list and returns them."""
+        found = []
+        with self.lock:
+            for channel, vm in list(self.waiting.items()):
+                if vm["ready"] in machine.text[channel]:
+                    found.append(vm)
+                    del self.waiting[channel]
+        return found
+
+
+def wait_ready(machine, config, timeout, report=say):
+    """Waits until every VM with a ready text has printed it. Raises Problem that names the VM and its last console lines."""
+    ready = Readiness(config)
+    end = machine.started + timeout
+    next_note = machine.started + 10
+    while ready.waiting:
+        names = ", ".join(vm["name"] for vm in ready.waiting.values())
+        try:
+            found = machine.wait(lambda: ready.look(machine), max(0.1, min(end, next_note) - time.monotonic()), "readiness")
+            for vm in found:
+                report("%s is ready after %.1f s" % (vm["name"], time.monotonic() - machine.started))
+            continue
+        except TimeoutError:
+            if time.monotonic() < end:
+                report("  ... waiting for %s (%d s)" % (names, time.monotonic() - machine.started))
+                next_note = time.monotonic() + 10
+                continue
+            why = "did not print its ready text within %d s" % timeout
+        except qemu.Ended as ended:
+            why = str(ended)
+        lines = []
+        for channel, vm in sorted(ready.waiting.items()):
+            lines.append("vm '%s' is not ready (%r): %s; its last console lines (%s):" %
+                         (vm["name"], vm["ready"], why, machine.log_path(channel)))
+            lines.append(machine.last_lines(channel) or "    (none)")
+        lines.append("last lines of the hypervisor (%s):" % machine.log_path(mux.HYPERVISOR))
+        lines.append(machine.last_lines(mux.HYPERVISOR) or "    (none)")
+        complaint = machine.stop_reason()
+        if complaint:
+            lines.append("QEMU says: " + complaint.splitlines()[-1])
+        raise Problem("\n".join(lines))
+
+
+def show_log(machine, stop):
+    """Prints the hypervisor's log as it comes (headless without --until-ready)."""
+    shown = 0
+    while not stop.is_set():
+        with machine.changed:
+            machine.changed.wait(0.5)
+            text = machine.text[mux.HYPERVISOR]
+        end = text.rfind("\n") + 1
+        if end > shown:
+            sys.stdout.write(text[shown:end])
+            sys.stdout.flush()
+            shown = end
+
+
+def headless(build, config, where, options):
+    command = qemu.command_line(config, ["-serial", "stdio"], icount=options.icount, **where)
+    logs = build.path("logs")
+    with qemu.Machine(command, channels_of(config), logs) as machine:
+        say("started; console logs are in %s" % logs)
+        if options.until_ready:
+            wait_ready(machine, config, options.timeout or DEFAULT_TIMEOUT)
+            return 0
+        stop = threading.Event()
+        shower = threading.Thread(target=show_log, args=(machine, stop), daemon=True)
+        shower.start()
+        try:
+            machine.wait(lambda: False, options.timeout or 10 ** 9, "the end")
+        except TimeoutError:
+            say("stopped after %d s" % options.timeout)
+        except qemu.Ended as ended:
+            time.sleep(0.6)
+            if re.search("panic|boot stopped", str(ended)) or machine.child.poll() not in (0, None):
+                raise Problem("%s\n%s" % (ended, machine.report())) from ended
+            say(str(ended))
+        except KeyboardInterrupt:
+            say("stopped")
+        finally:
+            stop.set()
+            shower.join(2)
+    return 0
+
+
+def command_run(options):
+    if options.until_ready:
+        options.headless = True
+    build, config, where = prepare(options)
+    if options.headless:
+        return headless(build, config, where, options)
+    return interactive(build, config, where, options)
