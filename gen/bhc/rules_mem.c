@@ -4,11 +4,13 @@
 
 #include <inttypes.h>
 
-/* Runs `body` for every RAM block `r` of every VM `vm`. */
+/* A loop over every RAM block `r` of every VM `vm`; both are declared by it. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): names that a macro declares cannot stand in parentheses */
 #define FOR_EACH_RAM(config, vm, r)                                                                          \
     for (const struct vm *vm = (config)->scenario.vms, *vm##_end = vm + (config)->scenario.vm_count;         \
          vm < vm##_end; vm++)                                                                                \
         for (const struct vm_ram *r = vm->ram, *r##_end = r + vm->ram_count; r < r##_end; r++)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static bool fixed_and_sane(const struct vm_ram *r)
 {

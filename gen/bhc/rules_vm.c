@@ -272,7 +272,7 @@ RULE(boot_kind_excludes)
             {"load", boot->has_load && !is_kind(boot, "raw")},
             {"entry", boot->has_entry && !is_kind(boot, "raw")},
             {"initrd", boot->initrd && (is_kind(boot, "raw") || is_kind(boot, "elf"))},
-            {"cmdline", boot->cmdline[0] && is_kind(boot, "raw")},
+            {"cmdline", boot->cmdline[0] && (is_kind(boot, "raw") || is_kind(boot, "elf"))},
         };
 
         for (size_t j = 0; j < ARRAY_SIZE(given); j++) {

@@ -37,6 +37,8 @@ void arch_timer_arm(u64 deadline);
 /* Host-physical memory through this CPU's private windows: nothing stays mapped after the call.
  * Ranges may have any alignment and length; the caller has checked that they belong to the VM in question. */
 void arch_hpa_read(void *dst, hpa_t src, size_t len);
+/* The 8 bytes at an 8-byte-aligned address, read at once; the page walk's share of every emulated access. */
+u64 arch_hpa_read64(hpa_t src);
 void arch_hpa_write(hpa_t dst, const void *src, size_t len);
 void arch_hpa_copy(hpa_t dst, hpa_t src, size_t len);
 void arch_hpa_zero(hpa_t dst, size_t len);

@@ -65,6 +65,14 @@ u64 arch_vcpu_get(struct vcpu *v, enum guest_reg r);
 void arch_vcpu_set(struct vcpu *v, enum guest_reg r, u64 val);
 void arch_vcpu_get_seg(struct vcpu *v, enum guest_seg s, struct segment *out);
 void arch_vcpu_set_seg(struct vcpu *v, enum guest_seg s, const struct segment *in);
+/* What a page walk and an instruction fetch look at, in one call because they are part of every emulated access. */
+struct guest_paging {
+    u64 cr0, cr3, cr4, efer, rflags, rip;
+    u64 cs_base;
+    u32 cs_attr; /* as in struct segment */
+    unsigned cpl;
+};
+void arch_vcpu_paging(struct vcpu *v, struct guest_paging *out);
 /* Current privilege level 0..3. */
 unsigned arch_vcpu_cpl(struct vcpu *v);
 

@@ -56,6 +56,8 @@ const char *vm_state_name(u32 state);
  * is unmapped or, for writes, not writable; bytes before it may have been transferred.
  */
 int vm_gpa_read(struct vm *vm, gpa_t src, void *dst, size_t len);
+/* The 8 bytes at an aligned address, read at once. False when they are not the VM's RAM. */
+bool vm_gpa_read64(struct vm *vm, gpa_t src, u64 *val);
 int vm_gpa_write(struct vm *vm, gpa_t dst, const void *src, size_t len);
 int vm_gpa_zero(struct vm *vm, gpa_t dst, u64 len);
 /* From host memory (a boot module) into the guest. */

@@ -13,6 +13,30 @@ static inline bool lookup(struct vm *vm, gpa_t addr, u32 need, struct s2_leaf *l
     return arch_s2_translate(vm, addr, leaf) && (leaf->prot & (need | MEM_UC)) == need;
 }
 
+/*
+ * The first block of RAM that the configuration gives a VM is mapped once, at boot, and stays mapped readable: no need to ask the
+ * tables. VMs without RAM of their own (mem_count 0) always go through them.
+ */
+static inline bool own_ram(const struct vm *vm, gpa_t addr, u64 len, hpa_t *out)
+{
+    const struct cfg_vm *cfg = vm->cfg;
+
+    if (UNLIKELY(cfg->mem_count == 0) || UNLIKELY(addr.v > cfg->mem[0].size - len))
+        return false;
+    *out = hpa_add(hpa(cfg->mem[0].hpa), addr.v);
+    return true;
+}
+
+bool vm_gpa_read64(struct vm *vm, gpa_t src, u64 *val)
+{
+    struct s2_leaf leaf;
+
+    if (UNLIKELY(!own_ram(vm, src, sizeof(*val), &leaf.hpa)) && !lookup(vm, src, MEM_R, &leaf))
+        return false;
+    *val = arch_hpa_read64(leaf.hpa);
+    return true;
+}
+
 int vm_gpa_read(struct vm *vm, gpa_t src, void *dst, size_t len)
 {
     struct s2_leaf leaf;

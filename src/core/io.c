@@ -1,4 +1,4 @@
-/* Port and MMIO dispatch: the two-level port index makes the owner of a port two loads away. */
+/* Port and MMIO dispatch: the two-level port index makes the owner of a port two loads and no branch away. */
 #include <lib/bits.h>
 #include <lib/log.h>
 #include <core/io.h>
@@ -15,24 +15,24 @@ static void index_port(struct vm *vm, u32 port, u32 range)
             panic("vm %s: more than %d pages of I/O ports have owners", vm->cfg->name, IO_MAX_PORT_PAGES);
         *page = (u8)++io->page_count;
     }
-    owner = &io->owner[*page - 1][port & 0xff];
+    owner = &io->owner[*page][port & 0xff];
     if (*owner)
         panic("vm %s: I/O port 0x%x has two owners", vm->cfg->name, port);
-    *owner = (u8)(range + 1);
+    *owner = (u8)range;
 }
 
 void io_register_ports(struct vm *vm, u16 base, u16 count, port_fn fn, void *dev)
 {
     struct io_space *io = &vm->io;
-    u32 range = io->port_count;
+    u32 range = io->port_count + 1;
 
-    if (range == IO_MAX_PORT_RANGES)
+    if (range > IO_MAX_PORT_RANGES)
         panic("vm %s: more than %d ranges of I/O ports", vm->cfg->name, IO_MAX_PORT_RANGES);
     ASSERT(count > 0 && (u32)base + count <= 0x10000);
     for (u32 i = 0; i < count; i++)
         index_port(vm, (u32)base + i, range);
     io->ports[range] = (struct port_range){base, count, fn, dev};
-    io->port_count++;
+    io->port_count = range;
 }
 
 void io_register_mmio(struct vm *vm, u64 base, u64 size, mmio_fn fn, void *dev)
@@ -51,31 +51,34 @@ void io_register_mmio(struct vm *vm, u64 base, u64 size, mmio_fn fn, void *dev)
     io->mmio[io->mmio_count++] = (struct mmio_range){base, size, fn, dev};
 }
 
-/* The range that owns all `size` bytes from `port`, or NULL. */
-static inline const struct port_range *find_port(const struct io_space *io, u16 port, u8 size)
+/* The range that the first byte belongs to; ports[0], which is empty, when that is nobody's. */
+static inline const struct port_range *find_port(const struct io_space *io, u32 port)
 {
-    u32 page = io->page_of[port >> 8];
-    const struct port_range *r;
-    u32 owner;
+    size_t row = io->page_of[port >> 8];
+    size_t owner = io->owner[row][port & 0xff];
 
-    if (UNLIKELY(page == 0))
-        return NULL;
-    owner = io->owner[page - 1][port & 0xff];
-    if (UNLIKELY(owner == 0))
-        return NULL;
-    r = &io->ports[owner - 1];
-    if (UNLIKELY((u32)port - r->base + size > r->count))
-        return NULL;
-    return r;
+    return &io->ports[owner];
+}
+
+/* True when all `size` bytes from `port` are the range's. */
+static inline bool covers(const struct port_range *r, u32 port, u32 size)
+{
+    return port - r->base + size <= r->count;
+}
+
+/* All ones in the low 1, 2 or 4 bytes. */
+static inline u32 port_mask(u32 size)
+{
+    return (2u << (8u * size - 1u)) - 1u;
 }
 
 u32 io_port_read(struct vcpu *v, u16 port, u8 size)
 {
-    const struct port_range *r = find_port(&v->vm->io, port, size);
-    u32 mask = ~0u >> ((32u - 8u * size) & 31u);
+    const struct port_range *r = find_port(&v->vm->io, port);
+    u32 mask = port_mask(size);
     u32 val = 0;
 
-    if (LIKELY(r != NULL) && LIKELY(r->fn(v, r->dev, port, size, false, &val)))
+    if (LIKELY(covers(r, port, size)) && LIKELY(r->fn(v, r->dev, port, size, false, &val)))
         return val & mask;
     v->unowned++;
     return mask;
@@ -83,10 +86,10 @@ u32 io_port_read(struct vcpu *v, u16 port, u8 size)
 
 void io_port_write(struct vcpu *v, u16 port, u8 size, u32 val)
 {
-    const struct port_range *r = find_port(&v->vm->io, port, size);
+    const struct port_range *r = find_port(&v->vm->io, port);
 
-    val &= ~0u >> ((32u - 8u * size) & 31u);
-    if (LIKELY(r != NULL) && LIKELY(r->fn(v, r->dev, port, size, true, &val)))
+    val &= port_mask(size);
+    if (LIKELY(covers(r, port, size)) && LIKELY(r->fn(v, r->dev, port, size, true, &val)))
         return;
     v->unowned++;
 }

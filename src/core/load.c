@@ -219,25 +219,26 @@ int load_enter_long(struct load_ctx *c, u64 entry)
  */
 static char cmdline_text[CFG_VMS][2048];
 
-/* Puts the measured TSC rate in place of the token: what a guest cannot calibrate reliably on a CPU that it
- * shares with nobody but an exit handler, the hypervisor simply knows. A text that gets too long is cut at a
- * whole character, and the loader's own limit then speaks. */
+/*
+ * Puts the measured TSC rate in place of the token: a guest cannot calibrate reliably through emulated
+ * timers, and the hypervisor knows. NULL when the result does not fit.
+ */
 static const char *expand_cmdline(const struct vm *vm)
 {
     const char *in = vm->cfg->boot.cmdline ? vm->cfg->boot.cmdline : "";
     char *out = cmdline_text[vm->id];
     size_t n = 0, room = sizeof(cmdline_text[0]);
 
-    while (*in && n + 1 < room) {
+    while (*in && n < room) {
         if (strncmp(in, TOKEN_TSC_KHZ, sizeof(TOKEN_TSC_KHZ) - 1) == 0) {
-            int len = bh_snprintf(out + n, room - n, "%llu", (unsigned long long)(arch_tsc_hz() / 1000));
-
-            n = MIN(n + (size_t)len, room - 1);
+            n += (size_t)bh_snprintf(out + n, room - n, "%llu", (unsigned long long)(arch_tsc_hz() / 1000));
             in += sizeof(TOKEN_TSC_KHZ) - 1;
         } else {
             out[n++] = *in++;
         }
     }
+    if (n >= room)
+        return NULL;
     out[n] = '\0';
     return out;
 }
@@ -279,6 +280,8 @@ int vm_load(struct vm *vm, struct vcpu_boot_state *out)
         return -ENODEV_;
     }
     c.cmdline = expand_cmdline(vm);
+    if (!c.cmdline)
+        return load_fail(&c, "command line does not fit %zu bytes", sizeof(cmdline_text[0]));
     c.e820_count = arch_vm_e820(vm, c.e820);
     err = arch_vm_build_firmware(vm);
     if (err) {

@@ -167,7 +167,7 @@ static void lines_flush(void)
         log_printf((enum log_level)lines.level, "%.*s", (int)lines.len, lines.text);
     else {
         lines.text[lines.len++] = '\n';
-        console_write(lines.text, lines.len);
+        console_write_log(lines.text, lines.len);
     }
     lines.len = 0;
 }

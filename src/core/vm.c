@@ -23,10 +23,10 @@ struct vm vms[CFG_VMS];
 /* How much of a VM's memory is scrubbed between two looks at what else the CPU has to do. */
 #define SCRUB_CHUNK MIB(1)
 
-/* What only the control CPU of the VM touches. */
 static struct {
-    bool dirty;      /* something was loaded into its memory since the last scrub */
-    bool guest_turn; /* the guest itself caused the change that is under way: its log lines are rationed */
+    bool dirty;      /* control CPU only: something was loaded into its memory since the last scrub */
+    bool guest_turn; /* atomic: the guest asked for the restart that is under way, its log lines are rationed
+                      */
 } life[CFG_VMS];
 
 static void vm_init_one(u16 id)
@@ -163,11 +163,10 @@ static void start(struct vm *vm)
     vm->starts++;
     atomic_store(&vm->state, VM_STATE_STARTED);
     atomic_store(&vm->vcpus[0].state, VCPU_RUNNING);
-    if (life[vm->id].guest_turn)
+    if (atomic_xchg(&life[vm->id].guest_turn, false))
         log_guest(vm->id, LOG_INFO, "started");
     else
         log_info("vm %s: started", vm->cfg->name);
-    life[vm->id].guest_turn = false;
 }
 
 /* STARTED: looks whether someone wants it to end. True: the state changed. */
@@ -196,7 +195,7 @@ static void service_off(struct vm *vm)
     if (want & (VM_WANT_START | VM_WANT_RESTART)) {
         start(vm);
     } else if (stopped) {
-        life[vm->id].guest_turn = false;
+        atomic_store(&life[vm->id].guest_turn, false);
         log_info("vm %s: off", vm->cfg->name);
     } else if (want & VM_WANT_STOP) {
         log_info("vm %s: already off", vm->cfg->name);
@@ -232,7 +231,7 @@ void vm_guest_poweroff(struct vcpu *v)
 void vm_guest_reset(struct vcpu *v)
 {
     log_guest(v->vm->id, LOG_INFO, "restart (guest reset)");
-    life[v->vm->id].guest_turn = true;
+    atomic_store(&life[v->vm->id].guest_turn, true);
     guest_wants(v, VM_WANT_RESTART);
 }
 

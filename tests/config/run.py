@@ -168,6 +168,20 @@ def test_rules_page(suite):
         expect(file.read() == done.stdout, "docs/RULES.md is not what bhc --list-rules=md prints; write it anew")
 
 
+def test_config_page(suite):
+    """docs/CONFIG.md names every feature, quirk, element and attribute."""
+    with open(os.path.join(ROOT, "docs", "CONFIG.md"), encoding="utf-8") as file:
+        page = file.read()
+    words = []
+    for sample in ("BRD-004-unknown", "BRD-006-unknown"):
+        done = suite.compile(*sample_files(sample), "--check")
+        words += done.stderr.decode().strip().split("the known ones are ")[1].split(", ")
+    for kind in ("board", "scenario"):
+        root = ElementTree.parse(os.path.join(SCHEMA, kind + ".xsd")).getroot()
+        words += [e.get("name") for tag in ("element", "attribute") for e in root.iter("{http://www.w3.org/2001/XMLSchema}" + tag)]
+    expect_same([word for word in words if not re.search(r"(?<![a-z-])%s(?![a-z-])" % re.escape(word), page)], [], "not in docs/CONFIG.md")
+
+
 # ---- good input ------------------------------------------------------------------------------------------------------------------
 
 def test_accepted(suite, board, scenario):
@@ -403,6 +417,7 @@ def run_all(suite):
     suite.run("every rule has a sample", test_every_rule_has_a_sample)
     suite.run("every rule has a number of its own", test_rules_are_numbered_once)
     suite.run("docs/RULES.md is current", test_rules_page)
+    suite.run("docs/CONFIG.md names everything", test_config_page)
     for board, scenario in pairs():
         suite.run("accepted: %s on %s" % (os.path.basename(scenario), os.path.basename(board)), test_accepted, board, scenario)
     suite.run("accepted: base", test_accepted, base("board"), base("scenario"))

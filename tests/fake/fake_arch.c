@@ -144,6 +144,14 @@ FAKE void arch_hpa_read(void *dst, hpa_t src, size_t len)
     memcpy(dst, host_range(src.v, len), len);
 }
 
+FAKE u64 arch_hpa_read64(hpa_t src)
+{
+    u64 val;
+
+    arch_hpa_read(&val, src, sizeof(val));
+    return val;
+}
+
 FAKE void arch_hpa_write(hpa_t dst, const void *src, size_t len)
 {
     memcpy(host_range(dst.v, len), src, len);

@@ -85,6 +85,22 @@ FAKE void arch_vcpu_set_seg(struct vcpu *v, enum guest_seg s, const struct segme
         of(v)->cpl = (in->attr >> 5) & 3;
 }
 
+FAKE void arch_vcpu_paging(struct vcpu *v, struct guest_paging *out)
+{
+    struct segment cs;
+
+    arch_vcpu_get_seg(v, SEG_CS, &cs);
+    out->cr0 = arch_vcpu_get(v, REG_CR0);
+    out->cr3 = arch_vcpu_get(v, REG_CR3);
+    out->cr4 = arch_vcpu_get(v, REG_CR4);
+    out->efer = arch_vcpu_get(v, REG_EFER);
+    out->rflags = arch_vcpu_get(v, REG_RFLAGS);
+    out->rip = arch_vcpu_get(v, REG_RIP);
+    out->cs_base = cs.base;
+    out->cs_attr = cs.attr;
+    out->cpl = arch_vcpu_cpl(v);
+}
+
 FAKE unsigned arch_vcpu_cpl(struct vcpu *v)
 {
     return of(v)->cpl;

@@ -4,7 +4,6 @@ import os
 import re
 
 import qemu
-from common import Problem
 from run import channels_of
 
 SHELL_TIMEOUT = 60
@@ -15,11 +14,11 @@ class Failure(Exception):
 
 
 class Test:
-    """fn() runs it and returns how many checks passed (None: one) or raises. machine: it starts an emulator, of which only a few may run
-    at once. alone: nothing else runs beside it."""
+    """fn() runs it and returns how many checks passed (None: one) or raises. Tests of one chain run one after the other, in order; tests
+    without a chain run beside them. alone: nothing else runs beside it."""
 
-    def __init__(self, name, fn, machine=False, alone=False):
-        self.name, self.fn, self.machine, self.alone = name, fn, machine, alone
+    def __init__(self, name, fn, chain=None, alone=False):
+        self.name, self.fn, self.chain, self.alone = name, fn, chain, alone
 
 
 def need(condition, text):
@@ -30,9 +29,11 @@ def need(condition, text):
 class Session:
     """A running machine for one test: named consoles, the shell, and reports that name the logs."""
 
-    def __init__(self, build, test, overrides=None, icount=False, cpus=None, where=None):
+    def __init__(self, build, test, overrides=None, icount=False, cpus=None, where=None, change=None):
+        """change: entries of the emulator's description to replace (those that are not None)."""
         self.build, self.test = build, test
         self.config = build.config()
+        self.config["emulator"].update({name: value for name, value in (change or {}).items() if value})
         if where is None:
             where = {"kernel": build.image32, "modules": build.modules(overrides or {}), "append": "console=mux"}
         command = qemu.command_line(self.config, ["-serial", "stdio"], icount=icount, cpus=cpus, **where)
@@ -109,8 +110,3 @@ class Session:
         need(not bad, "the neighbour noticed something: %s" % "; ".join(bad[:3]))
         numbers = [int(line.split()[2]) for line in lines if line.startswith("neighbour ok ")]
         need(numbers == list(range(1, len(numbers) + 1)), "the neighbour's heartbeats have a gap")
-
-
-def machine_problem(error):
-    """The text of anything that ends a test."""
-    return str(error) if isinstance(error, (Failure, Problem, TimeoutError, qemu.Ended)) else "%s: %s" % (type(error).__name__, error)

@@ -8,7 +8,7 @@ import traceback
 import harness
 from common import Problem, say
 
-MACHINES = 2  # emulators at once
+WORKERS = 2  # tests at once: each may hold an emulator
 
 
 class Tally:
@@ -62,6 +62,20 @@ def all_tests(quick):
     return out
 
 
+def run_group(tests, tally):
+    """Runs tests a few at a time. A chain is one job; chains go first, being long."""
+    jobs = {}
+    for test in tests:
+        jobs.setdefault(test.chain or "test " + test.name, []).append(test)
+
+    def run_job(job):
+        for test in job:
+            run_one(test, tally)
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        for job in sorted(jobs.values(), key=lambda job: job[0].chain is None):
+            pool.submit(run_job, job)
+
+
 def run_all(tests):
     tally = Tally()
     stop = threading.Event()
@@ -77,22 +91,17 @@ def run_all(tests):
                 say("  ... running: " + tally.busy())
                 last = time.monotonic()
     threading.Thread(target=ticker, daemon=True).start()
-    pending = []
-
-    def flush(workers):
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            for test in pending:
-                pool.submit(run_one, test, tally)
-        pending.clear()
     try:
-        # In order; tests that must be alone end the group before them.
+        group = []
         for test in tests:
+            # Tests that must be alone end the group before them.
             if test.alone:
-                flush(MACHINES)
+                run_group(group, tally)
+                group = []
                 run_one(test, tally)
             else:
-                pending.append(test)
-        flush(MACHINES)
+                group.append(test)
+        run_group(group, tally)
     finally:
         stop.set()
     return tally

@@ -26,9 +26,8 @@ struct page_cache {
 struct emul {
     struct vcpu *v;
     u64 *gpr;
-    u64 rip;
+    struct guest_paging p; /* control registers, RIP and CS at the exit */
     enum insn_mode mode;
-    u64 cs_base;
     struct insn in;
     struct guest_event fault; /* valid when a function here returned false and fatal is NULL */
     const char *fatal;        /* set: the VM cannot go on */

@@ -75,7 +75,7 @@ static void emul_move(struct emul *e, const struct mem_op *m)
 static void emul_alu(struct emul *e, const struct mem_op *m)
 {
     const struct insn *in = &e->in;
-    u64 flags = arch_vcpu_get(e->v, REG_RFLAGS);
+    u64 flags = e->p.rflags;
     u64 mem = mem_load(e, m);
     u64 other = (in->flags & INSN_IMM) ? in->imm : read_reg(e);
     u64 r;

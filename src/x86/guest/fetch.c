@@ -4,38 +4,35 @@
 #include <core/vm.h>
 #include "x86/guest/emul.h"
 #include "x86/guest/regs.h"
+#include "x86/guest/walk.h"
 
 void emul_begin(struct emul *e, struct vcpu *v)
 {
-    struct segment cs;
-
     e->v = v;
     e->gpr = v->regs->gpr;
-    e->rip = arch_vcpu_get(v, REG_RIP);
     e->fatal = NULL;
     e->exit_known = 0;
     e->cache[MEM_SRC].linear = e->cache[MEM_DST].linear = 1;
-    arch_vcpu_get_seg(v, SEG_CS, &cs);
-    e->cs_base = 0;
-    if ((cs.attr & SEG_ATTR_L) && (arch_vcpu_get(v, REG_EFER) & EFER_LMA)) {
+    arch_vcpu_paging(v, &e->p);
+    if (LIKELY(e->p.cs_attr & SEG_ATTR_L) && LIKELY(e->p.efer & EFER_LMA)) {
         e->mode = INSN_MODE_64;
+        e->p.cs_base = 0;
     } else {
-        e->mode = (cs.attr & SEG_ATTR_DB) ? INSN_MODE_32 : INSN_MODE_16;
-        e->cs_base = cs.base;
+        e->mode = (e->p.cs_attr & SEG_ATTR_DB) ? INSN_MODE_32 : INSN_MODE_16;
     }
 }
 
 bool emul_fetch(struct emul *e, u8 buf[INSN_BUF], unsigned want, unsigned *have)
 {
     do {
-        u64 linear = e->cs_base + e->rip + *have;
+        u64 linear = e->p.cs_base + e->p.rip + *have;
         unsigned n = INSN_MAX_LEN - *have;
         u64 at;
 
         if (e->mode != INSN_MODE_64)
             linear = (u32)linear;
         n = (unsigned)MIN(n, PAGE_SIZE - (linear & PAGE_MASK));
-        if (!guest_gva_to_gpa(e->v, linear, GVA_FETCH, &at, &e->fault))
+        if (!guest_walk(e->v, &e->p, linear, GVA_FETCH, &at, &e->fault))
             return false;
         if (vm_gpa_read(e->v->vm, gpa(at), buf + *have, n)) {
             e->fatal = "instruction fetch from memory that is not RAM";
@@ -52,7 +49,7 @@ static COLD void log_undecodable(struct emul *e, const u8 *b)
         e->v->vm->id, LOG_ERROR,
         "vm '%s' vCPU %u: no emulation for the instruction at %llx: %02x %02x %02x %02x %02x %02x %02x %02x "
         "(accessed %llx)",
-        e->v->vm->cfg->name, e->v->id, (unsigned long long)e->rip, b[0], b[1], b[2], b[3], b[4], b[5], b[6],
+        e->v->vm->cfg->name, e->v->id, (unsigned long long)e->p.rip, b[0], b[1], b[2], b[3], b[4], b[5], b[6],
         b[7], (unsigned long long)(e->exit_known ? e->exit_gpa : 0));
 }
 
@@ -71,7 +68,34 @@ static bool decode_failed(struct emul *e, enum decode_result r, const u8 *b)
     return false;
 }
 
-bool emul_decode(struct emul *e)
+/*
+ * The short way, for 4-level 64-bit mode: aligned words of the page that RIP is on, one first, since it holds
+ * most instructions, and up to two more.
+ */
+static inline bool decode_quick(struct emul *e)
+{
+    u64 words[(INSN_BUF + 7) / 8 + 1];
+    unsigned off = e->p.rip & 7;
+    u64 at;
+
+    if (UNLIKELY(e->mode != INSN_MODE_64) || UNLIKELY(e->p.cr4 & CR4_LA57) ||
+        !walk_fetched64(e->v, e->p.cr3, e->p.rip & ~(u64)7, &at))
+        return false;
+    words[1] = words[2] = words[3] = words[4] = 0;
+    for (unsigned n = 0; n < 3; n++, at += 8) {
+        unsigned avail = (n + 1) * 8 - off;
+        enum decode_result r;
+
+        if ((n && !(at & PAGE_MASK)) || !vm_gpa_read64(e->v->vm, gpa(at), &words[n]))
+            return false;
+        r = insn_decode(&e->in, (u8 *)words + off, MIN(avail, INSN_MAX_LEN), INSN_MODE_64);
+        if (r != DECODE_TRUNCATED)
+            return r == DECODE_OK;
+    }
+    return false;
+}
+
+static NOINLINE bool decode_slow(struct emul *e)
 {
     u64 space[INSN_BUF / 8] = {0};
     u8 *buf = (u8 *)space;
@@ -80,16 +104,34 @@ bool emul_decode(struct emul *e)
 
     if (have)
         r = insn_decode(&e->in, buf, have, e->mode);
-    else if (!emul_fetch(e, buf, 0, &have))
-        return false;
-    if (r == DECODE_TRUNCATED)
+    if (r == DECODE_TRUNCATED) {
+        if (!emul_fetch(e, buf, 0, &have))
+            return false;
         r = insn_decode(&e->in, buf, have, e->mode);
-    if (UNLIKELY(r == DECODE_TRUNCATED)) {
+    }
+    if (r == DECODE_TRUNCATED && have < INSN_MAX_LEN) {
         if (!emul_fetch(e, buf, INSN_MAX_LEN, &have))
             return false;
         r = insn_decode(&e->in, buf, have, e->mode);
     }
-    return LIKELY(r == DECODE_OK) ? true : decode_failed(e, r, buf);
+    return r == DECODE_OK ? true : decode_failed(e, r, buf);
+}
+
+bool emul_decode(struct emul *e)
+{
+    u64 space[INSN_BUF / 8];
+    u8 *buf = (u8 *)space;
+    unsigned have = arch_vcpu_insn_bytes(e->v, buf);
+
+    if (LIKELY(!have)) {
+        if (LIKELY(decode_quick(e)))
+            return true;
+    } else {
+        space[2] = space[3] = 0;
+        if (LIKELY(insn_decode(&e->in, buf, have, e->mode) == DECODE_OK))
+            return true;
+    }
+    return decode_slow(e);
 }
 
 void emul_fail(struct emul *e)

@@ -2,7 +2,6 @@
 #include <lib/bits.h>
 #include <core/io.h>
 #include <core/vm.h>
-#include "x86/guest/cpuid.h"
 #include "x86/guest/emul.h"
 #include "x86/guest/regs.h"
 #include "x86/guest/walk.h"
@@ -15,7 +14,7 @@ u64 emul_address(const struct emul *e)
     if (in->base < GPR_COUNT)
         ea += e->gpr[in->base];
     else if (in->base == INSN_RIP)
-        ea += e->rip + in->len;
+        ea += e->p.rip + in->len;
     if (in->index < GPR_COUNT)
         ea += e->gpr[in->index] << in->scale;
     if (LIKELY(in->addr_size == 8))
@@ -73,7 +72,7 @@ static bool translate(struct emul *e, struct page_cache *c, u64 linear, bool wri
         *known = c->known;
         return true;
     }
-    if (!guest_gva_to_gpa(e->v, linear, write ? GVA_WRITE : GVA_READ, gpa_out, &e->fault))
+    if (!guest_walk(e->v, &e->p, linear, write ? GVA_WRITE : GVA_READ, gpa_out, &e->fault))
         return false;
     *known = 0;
     *c = (struct page_cache){linear & ~PAGE_MASK, *gpa_out & ~PAGE_MASK, 0, write};
@@ -102,8 +101,8 @@ bool mem_resolve(struct emul *e, enum mem_stream stream, enum guest_seg seg, u64
         e->exit_known = 0;
         return true;
     }
-    if (!checked || (e->mode == INSN_MODE_64 && !guest_canonical(e->v, linear)) ||
-        (e->mode == INSN_MODE_64 && !guest_canonical(e->v, linear + size - 1)))
+    if (!checked || (e->mode == INSN_MODE_64 && !guest_canonical(&e->p, linear)) ||
+        (e->mode == INSN_MODE_64 && !guest_canonical(&e->p, linear + size - 1)))
         return segment_fault(e, seg);
     if (LIKELY(left >= size))
         return translate(e, c, linear, write, &m->gpa[0], &m->known[0]);

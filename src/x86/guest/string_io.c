@@ -34,7 +34,7 @@ static bool one_element(struct emul *e)
     const struct insn *in = &e->in;
     bool src = (in->flags & INSN_MEM_READ) != 0;
     bool dst = (in->flags & INSN_MEM_WRITE) != 0;
-    u64 step = (arch_vcpu_get(e->v, REG_RFLAGS) & RFLAGS_DF) ? -(u64)in->size : in->size;
+    u64 step = (e->p.rflags & RFLAGS_DF) ? -(u64)in->size : in->size;
     u64 si = read_index(e, GPR_RSI), di = read_index(e, GPR_RDI), val;
     u16 port = (u16)e->gpr[GPR_RDX];
     struct mem_op from, to;

@@ -33,8 +33,9 @@ struct walk {
     unsigned depth;           /* entries used so far ... */
     u64 entry[MAX_LEVELS];    /* ... their values ... */
     u64 entry_at[MAX_LEVELS]; /* ... and guest-physical addresses; 0 for one without an accessed bit */
-    u64 rights;               /* GPTE_W and GPTE_U: set when every level grants it */
-    u64 nx;                   /* GPTE_NX when any level forbids execution */
+    u64 rights;               /* AND of all entries: GPTE_W, GPTE_U when every level grants it, GPTE_A */
+    u64 nx;                   /* OR of all entries: GPTE_NX when any level forbids execution */
+    u64 rflags;
 };
 
 static bool page_fault(struct walk *w, u32 why, struct guest_event *fault)
@@ -57,8 +58,13 @@ static inline u64 read_entry(struct walk *w, u64 at, size_t size)
 {
     u64 e = 0;
 
-    if (UNLIKELY(vm_gpa_read(w->v->vm, gpa(at), &e, size)))
-        e = size == 4 ? 0xffffffffu : ~(u64)0;
+    if (size == 4) {
+        u32 half;
+
+        e = vm_gpa_read(w->v->vm, gpa(at), &half, 4) ? 0xffffffffu : half;
+    } else if (UNLIKELY(!vm_gpa_read64(w->v->vm, gpa(at), &e))) {
+        e = ~(u64)0;
+    }
     w->entry[w->depth] = e;
     w->entry_at[w->depth] = at;
     w->depth++;
@@ -73,11 +79,11 @@ static bool allowed(const struct walk *w)
     if (w->user && !user_page)
         return false;
     if (w->access == GVA_FETCH)
-        return !w->nx && (w->user || !user_page || !(w->cr4 & CR4_SMEP));
+        return !(w->nx & GPTE_NX) && (w->user || !user_page || !(w->cr4 & CR4_SMEP));
     if (w->access == GVA_WRITE && !(w->rights & GPTE_W) && (w->user || (w->cr0 & CR0_WP)))
         return false;
     if (!w->user && user_page && (w->cr4 & CR4_SMAP))
-        return (arch_vcpu_get(w->v, REG_RFLAGS) & RFLAGS_AC) != 0;
+        return (w->rflags & RFLAGS_AC) != 0;
     return true;
 }
 
@@ -105,7 +111,8 @@ static bool finish(struct walk *w, u64 base, u64 offset_mask, u64 *out, struct g
 {
     if (!allowed(w))
         return page_fault(w, PF_PRESENT, fault);
-    mark_used(w);
+    if (UNLIKELY(!(w->rights & GPTE_A) || (w->access == GVA_WRITE && !(w->entry[w->depth - 1] & GPTE_D))))
+        mark_used(w);
     *out = (base & ~offset_mask) | (w->gva & offset_mask);
     return true;
 }
@@ -115,14 +122,12 @@ static bool walk64(struct walk *w, u64 table, unsigned level, bool pae, u64 *out
 {
     u64 rsvd = guest_cpu.phys_rsvd | ((w->efer & EFER_NXE) ? 0 : GPTE_NX);
 
-    for (;; level--) {
-        unsigned shift = 3 + 9 * level;
+    for (unsigned shift = 3 + 9 * level;; level--, shift -= 9) {
         u64 e = read_entry(w, table + (((w->gva >> shift) & 0x1ff) << 3), 8);
-        u64 bad = rsvd;
 
-        if (!(e & GPTE_P))
+        if (UNLIKELY(!(e & GPTE_P)))
             return page_fault(w, 0, fault);
-        if (pae && level == 3) {
+        if (UNLIKELY(pae) && level == 3) {
             if (e & (PAE_PDPTE_RSVD | guest_cpu.phys_rsvd | GPTE_NX))
                 return page_fault(w, PF_PRESENT | PF_RSVD, fault);
             w->entry_at[w->depth - 1] = 0;
@@ -130,22 +135,19 @@ static bool walk64(struct walk *w, u64 table, unsigned level, bool pae, u64 *out
             continue;
         }
         w->rights &= e;
-        w->nx |= e & GPTE_NX;
-        if (level > 1 && (e & GPTE_PS)) {
-            u64 mask = BIT64(shift) - 1;
-
-            if (level > 3 || (level == 3 && !guest_cpu.page1g))
-                bad |= GPTE_PS;
-            else
-                bad |= mask & ~(u64)0x1fff; /* bit 12 is PAT */
-            if (e & bad)
-                return page_fault(w, PF_PRESENT | PF_RSVD, fault);
-            return finish(w, e & GPTE_ADDR, mask, out, fault);
-        }
-        if (e & bad)
+        w->nx |= e;
+        if (UNLIKELY(e & rsvd))
             return page_fault(w, PF_PRESENT | PF_RSVD, fault);
         if (level == 1)
             return finish(w, e & GPTE_ADDR, PAGE_MASK, out, fault);
+        if (e & GPTE_PS) {
+            u64 mask = BIT64(shift) - 1;
+
+            /* bit 12 is PAT */
+            if (level > 3 || (level == 3 && !guest_cpu.page1g) || (e & mask & ~(u64)0x1fff))
+                return page_fault(w, PF_PRESENT | PF_RSVD, fault);
+            return finish(w, e & GPTE_ADDR, mask, out, fault);
+        }
         table = e & GPTE_ADDR;
     }
 }
@@ -172,46 +174,78 @@ static bool walk32(struct walk *w, u64 cr3, u64 *out, struct guest_event *fault)
     return finish(w, e & 0xfffff000u, PAGE_MASK, out, fault);
 }
 
-bool guest_canonical(struct vcpu *v, u64 addr)
+/*
+ * The CPU has just fetched from this address, so rights, accessed bits and reserved bits need no second look,
+ * only the address does. Whatever is unusual is left to the full walk.
+ */
+bool walk_fetched64(struct vcpu *v, u64 cr3, u64 gva, u64 *gpa_out)
 {
-    unsigned unused = 64 - ((arch_vcpu_get(v, REG_CR4) & CR4_LA57) ? 57 : 48);
+    struct vm *vm = v->vm;
+    u64 table = cr3;
+
+    for (unsigned shift = 39;; shift -= 9) {
+        u64 e, mask;
+
+        if (UNLIKELY(!vm_gpa_read64(vm, gpa((table & GPTE_ADDR) + ((gva >> (shift - 3)) & 0xff8)), &e)))
+            return false;
+        if (UNLIKELY(!(e & GPTE_P)))
+            return false;
+        table = e;
+        if (shift != 12 && !(e & GPTE_PS))
+            continue;
+        mask = BIT64(shift) - 1;
+        *gpa_out = (e & GPTE_ADDR & ~mask) | (gva & mask);
+        return shift <= 30;
+    }
+}
+
+bool guest_canonical(const struct guest_paging *p, u64 addr)
+{
+    unsigned unused = 64 - ((p->cr4 & CR4_LA57) ? 57 : 48);
 
     return (u64)((s64)(addr << unused) >> unused) == addr;
 }
 
-bool guest_gva_to_gpa(struct vcpu *v, u64 gva, enum gva_access access, u64 *gpa_out,
-                      struct guest_event *fault)
+bool guest_walk(struct vcpu *v, const struct guest_paging *p, u64 gva, enum gva_access access, u64 *gpa_out,
+                struct guest_event *fault)
 {
     struct walk w; /* filled below: clearing the arrays would cost more than a level of the walk */
-    u64 cr3;
 
+    if (UNLIKELY(!(p->cr0 & CR0_PG))) {
+        *gpa_out = (u32)gva;
+        return true;
+    }
     w.v = v;
     w.gva = gva;
     w.access = access;
     w.depth = 0;
     w.nx = 0;
-    w.cr0 = arch_vcpu_get(v, REG_CR0);
-    if (!(w.cr0 & CR0_PG)) {
-        *gpa_out = (u32)gva;
-        return true;
-    }
-    w.cr4 = arch_vcpu_get(v, REG_CR4);
-    w.efer = arch_vcpu_get(v, REG_EFER);
-    w.user = arch_vcpu_cpl(v) == 3;
-    w.rights = GPTE_W | GPTE_U;
-    cr3 = arch_vcpu_get(v, REG_CR3);
-    if (w.efer & EFER_LMA) {
+    w.cr0 = p->cr0;
+    w.cr4 = p->cr4;
+    w.efer = p->efer;
+    w.rflags = p->rflags;
+    w.user = p->cpl == 3;
+    w.rights = ~(u64)0;
+    if (LIKELY(w.efer & EFER_LMA)) {
         bool la57 = (w.cr4 & CR4_LA57) != 0;
-        unsigned unused = la57 ? 7 : 16;
 
-        if ((u64)((s64)(gva << unused) >> unused) != gva) {
+        if (UNLIKELY(!guest_canonical(p, gva))) {
             *fault = (struct guest_event){.kind = EVENT_EXCEPTION, .vector = X86_GP, .has_error = true};
             return false;
         }
-        return walk64(&w, cr3 & GPTE_ADDR, la57 ? 5 : 4, false, gpa_out, fault);
+        return walk64(&w, p->cr3 & GPTE_ADDR, la57 ? 5 : 4, false, gpa_out, fault);
     }
     w.gva = (u32)gva;
     if (w.cr4 & CR4_PAE)
-        return walk64(&w, cr3 & 0xffffffe0u, 3, true, gpa_out, fault);
-    return walk32(&w, cr3, gpa_out, fault);
+        return walk64(&w, p->cr3 & 0xffffffe0u, 3, true, gpa_out, fault);
+    return walk32(&w, p->cr3, gpa_out, fault);
+}
+
+bool guest_gva_to_gpa(struct vcpu *v, u64 gva, enum gva_access access, u64 *gpa_out,
+                      struct guest_event *fault)
+{
+    struct guest_paging p;
+
+    arch_vcpu_paging(v, &p);
+    return guest_walk(v, &p, gva, access, gpa_out, fault);
 }

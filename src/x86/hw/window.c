@@ -128,6 +128,15 @@ void arch_hpa_read(void *dst, hpa_t src, size_t len)
     }
 }
 
+u64 arch_hpa_read64(hpa_t src)
+{
+    volatile u64 *p = open_page(PP_WINDOW_SRC, src.v, 0);
+    u64 val = *p;
+
+    close_page(PP_WINDOW_SRC);
+    return val;
+}
+
 void arch_hpa_write(hpa_t dst, const void *src, size_t len)
 {
     const u8 *s = src;

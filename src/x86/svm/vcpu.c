@@ -159,6 +159,21 @@ void arch_vcpu_set_seg(struct vcpu *v, enum guest_seg seg, const struct segment 
         s->vmcb->cpl = (u8)((in->attr >> 5) & 3);
 }
 
+void arch_vcpu_paging(struct vcpu *v, struct guest_paging *out)
+{
+    const struct vmcb *c = svm_of(v)->vmcb;
+
+    out->cr0 = c->cr0;
+    out->cr3 = c->cr3;
+    out->cr4 = c->cr4;
+    out->efer = c->efer & ~EFER_SVME;
+    out->rflags = c->rflags;
+    out->rip = c->rip;
+    out->cs_base = c->cs.base;
+    out->cs_attr = attr_from_vmcb(c->cs.attr);
+    out->cpl = c->cpl;
+}
+
 unsigned arch_vcpu_cpl(struct vcpu *v)
 {
     return svm_of(v)->vmcb->cpl;

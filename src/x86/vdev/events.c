@@ -52,7 +52,11 @@ static void deliver_nmi(struct vlapic *l)
     if (arch_vcpu_nmi_ready(l->vcpu)) {
         l->nmi = 0;
         arch_vcpu_inject(l->vcpu, &nmi);
+        if (l->nmi_window)
+            arch_vcpu_nmi_window(l->vcpu, false);
+        l->nmi_window = false;
     } else {
+        l->nmi_window = true;
         arch_vcpu_nmi_window(l->vcpu, true);
     }
 }
@@ -85,7 +89,8 @@ bool arch_vcpu_wake_pending(struct vcpu *v)
 {
     struct vlapic *l = vlapic_of(v);
 
-    if (l->nmi || (atomic_load(&v->requests) & VCPU_REQ_NMI))
+    /* An NMI that the handler of another still blocks does not end HLT. */
+    if ((l->nmi || (atomic_load(&v->requests) & VCPU_REQ_NMI)) && arch_vcpu_nmi_ready(v))
         return true;
     /* HLT with IF clear ends with NMI, INIT or RESET only. */
     return (vlapic_deliverable(l) || extint_pending(l)) && (arch_vcpu_get(v, REG_RFLAGS) & RFLAGS_IF);

@@ -3,6 +3,7 @@
 #include <arch/platform.h>
 #include <core/vm.h>
 #include "x86/guest/cpuid.h"
+#include "x86/guest/exits.h"
 #include "x86/vdev/ioapic_pic.h"
 #include "x86/vdev/pit.h"
 #include "x86/vdev/pm.h"
@@ -29,8 +30,14 @@ void arch_vm_reset(struct vm *vm)
     struct irqchip *c = irqchip_of(vm);
     u16 i;
 
-    for (i = 0; i < vm->cfg->vcpu_count; i++)
-        vlapic_reset(&vm->vcpus[i]);
+    for (i = 0; i < vm->cfg->vcpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[i];
+
+        /* Before the local APIC: its TSC deadline is in guest time. */
+        arch_vcpu_set_tsc_offset(v, 0);
+        guest_msrs_reset(v);
+        vlapic_reset(v);
+    }
     vlapic_virtual_wire(&vm->vcpus[0]);
     vioapic_reset(c);
     vpic_reset(c);

@@ -391,7 +391,8 @@ void vlapic_reset(struct vcpu *v)
     atomic_store(&l->state, LAPIC_XAPIC);
     reset_regs(l);
     l->nmi = 0;
-    l->window = 0;
+    l->window = false;
+    l->nmi_window = false;
 }
 
 void vlapic_virtual_wire(struct vcpu *v)
@@ -410,7 +411,8 @@ void arch_vcpu_init_ipi(struct vcpu *v)
 
     reset_regs(l);
     l->nmi = 0;
-    l->window = 0;
+    l->window = false;
+    l->nmi_window = false;
 }
 
 void vlapic_init(struct vm *vm)

@@ -80,9 +80,10 @@ struct vlapic {
     u32 state;     /* enum lapic_state */
     u32 isrv;      /* highest vector in service, 0: none */
     u32 esr_pending;
-    u32 nmi;    /* an NMI was taken from the request word and not injected yet */
-    u32 extint; /* an ExtINT message arrived: take a vector from the 8259 pair */
-    u32 window; /* interrupt window asked for */
+    u32 nmi;     /* an NMI was taken from the request word and not injected yet */
+    u32 extint;  /* an ExtINT message arrived: take a vector from the 8259 pair */
+    bool window; /* interrupt window asked for */
+    bool nmi_window;
 
     u32 reg[LR_COUNT]; /* the registers as they read; special cases in vlapic.c */
 

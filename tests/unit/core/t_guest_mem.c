@@ -97,6 +97,23 @@ START_TEST(long_operations_let_interrupts_in_short_ones_do_not)
 }
 END_TEST
 
+START_TEST(single_quadwords_come_from_either_block_and_from_ram_only)
+{
+    u64 val;
+
+    memcpy(fake_mem(0x4000000 + 0x1000000 - 8), buf, 8);
+    memcpy(fake_mem(0x6000000), buf + 8, 8);
+    ck_assert(vm_gpa_read64(vm, gpa(0x1000000 - 8), &val));
+    ck_assert_mem_eq(&val, buf, 8);
+    ck_assert(vm_gpa_read64(vm, gpa(0x1000000), &val));
+    ck_assert_mem_eq(&val, buf + 8, 8);
+    ck_assert(!vm_gpa_read64(vm, gpa(0x4000000), &val));
+    ck_assert(!vm_gpa_read64(vm, gpa(~(u64)7), &val));
+    ck_assert_int_eq(arch_s2_map(vm, gpa(0xf0000000), hpa(0x4000000), 0x1000, MEM_R | MEM_W | MEM_UC), 0);
+    ck_assert(!vm_gpa_read64(vm, gpa(0xf0000000), &val));
+}
+END_TEST
+
 START_TEST(a_vm_reaches_its_own_memory_only)
 {
     ck_assert_int_eq(vm_gpa_write(&vms[1], gpa(0x2000), buf, 64), 0);
@@ -121,6 +138,7 @@ int main(void)
     tcase_add_test(t, device_memory_is_not_ram);
     tcase_add_test(t, zeroing_and_copying_in_hit_exactly_the_range);
     tcase_add_test(t, long_operations_let_interrupts_in_short_ones_do_not);
+    tcase_add_test(t, single_quadwords_come_from_either_block_and_from_ram_only);
     tcase_add_test(t, a_vm_reaches_its_own_memory_only);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -504,7 +504,10 @@ START_TEST(reset_brings_everything_back)
     pic_setup(1);
     rte(10, 0, 0x8055);
     gsi(10, true);
+    arch_vcpu_set_tsc_offset(vt_vcpu(1), 1234);
     arch_vm_reset(vt_vm);
+    ck_assert_uint_eq(arch_vcpu_tsc_offset(vt_vcpu(1)), 0);
+    ck_assert_uint_eq(vt_msr_resets[vt_vcpu(1)->index], 2);
     ck_assert_uint_eq(ioa_read(0x24), 0x10000);
     ck_assert_uint_eq(vt_in(0x21), 0xfb);
     ck_assert_uint_eq(vt_in(0xa1), 0xff);

@@ -249,10 +249,12 @@ START_TEST(blocked_nmi_waits_for_its_window)
     vcpu_request(vt_vcpu(0), VCPU_REQ_NMI);
     ck_assert_int_eq(vt_enter(0), VT_NONE);
     ck_assert(f->nmi_window);
-    ck_assert(arch_vcpu_wake_pending(vt_vcpu(0)));
+    ck_assert(!arch_vcpu_wake_pending(vt_vcpu(0)));
     f->nmi_blocked = false;
+    ck_assert(arch_vcpu_wake_pending(vt_vcpu(0)));
     vcpu_request(vt_vcpu(0), VCPU_REQ_EVENT);
     ck_assert_int_eq(vt_enter(0), VT_NMI);
+    ck_assert(!f->nmi_window);
     f->nmi_blocked = false;
     vcpu_request(vt_vcpu(0), VCPU_REQ_EVENT);
     ck_assert_int_eq(vt_enter(0), VT_NONE);

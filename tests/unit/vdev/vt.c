@@ -3,11 +3,13 @@
 #include <string.h>
 #include "vt.h"
 #include "x86/guest/cpuid.h"
+#include "x86/guest/exits.h"
 
 struct vm vms[CFG_VMS];
 struct vcpu vcpus[CFG_VCPUS];
 struct vm *vt_vm;
 unsigned vt_poweroffs, vt_resets, vt_cpuid_inits;
+unsigned vt_msr_resets[CFG_VCPUS];
 unsigned vt_inits[CFG_VCPUS], vt_sipis[CFG_VCPUS];
 u8 vt_sipi_vector;
 
@@ -56,6 +58,11 @@ void guest_cpuid_init(struct vm *vm)
     vt_cpuid_inits++;
 }
 
+void guest_msrs_reset(struct vcpu *v)
+{
+    vt_msr_resets[v->index]++;
+}
+
 /* ---- harness ---- */
 
 void vt_setup(void)
@@ -63,6 +70,7 @@ void vt_setup(void)
     fake_reset();
     memset(vms, 0, sizeof(vms));
     memset(vcpus, 0, sizeof(vcpus));
+    memset(vt_msr_resets, 0, sizeof(vt_msr_resets));
     memset(vt_inits, 0, sizeof(vt_inits));
     memset(vt_sipis, 0, sizeof(vt_sipis));
     vt_poweroffs = vt_resets = vt_cpuid_inits = 0;

@@ -17,6 +17,7 @@
 
 extern struct vm *vt_vm; /* VM a */
 extern unsigned vt_poweroffs, vt_resets, vt_cpuid_inits;
+extern unsigned vt_msr_resets[CFG_VCPUS];
 extern unsigned vt_inits[CFG_VCPUS], vt_sipis[CFG_VCPUS];
 extern u8 vt_sipi_vector;
 
