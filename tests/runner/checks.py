@@ -1,5 +1,259 @@
-"""x"""
+"""What needs no machine: lints, both compilers' builds, unit tests, configuration tests, and the runner's own tests."""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import subprocess
+import unittest
+
+from build import Build, build_bhc, failure_text, valid_pairs
+from common import BUILD, BUILD_SPACE, DEFAULT_BOARD, DEFAULT_SCENARIO, PYTHON, ROOT, need_space, run_logged, tail
+from harness import Failure, Test, need
+
+LOGS = os.path.join(BUILD, "logs")
+TIDY_CONFIG = os.path.join(ROOT, "tests/lint/clang-tidy.yaml")
+UNIT_DIR = os.path.join(BUILD, "unit")
 
 
-def tests(quick=False):
-    return []
+def sources(*folders, suffixes=(".c", ".h")):
+    """Files below folders, relative to the root, in order."""
+    out = []
+    for folder in folders:
+        for where, folders_below, names in os.walk(os.path.join(ROOT, folder)):
+            folders_below.sort()
+            out += [os.path.relpath(os.path.join(where, name), ROOT) for name in sorted(names) if name.endswith(suffixes)]
+    return out
+
+
+def run_tool(command, what, cwd=ROOT):
+    """Runs a lint tool; its output is the failure when it ends with another status than 0."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, cwd=cwd, stdin=subprocess.DEVNULL)
+    output = done.stdout.decode("utf-8", "replace")
+    if done.returncode != 0:
+        raise Failure("%s:\n%s" % (what, tail(output, 40)))
+    return output
+
+
+def layers():
+    output = run_tool([PYTHON, "tests/lint/layers.py"], "layer lint")
+    need(re.search(r"^[1-9]\d+ files checked, 0 complaints$", output, re.MULTILINE), output)
+
+
+def layer_lint_bites():
+    """The layer lint finds each kind of breach in a tree made for it."""
+    import tempfile
+    breaches = {
+        "src/core/bad.c": ('#include "x86/hw/cpu.h"\n', "core-impl may not include hw"),
+        "src/hcall/bad.c": ('#include "x86/guest/emul.h"\n', "hcall may not include guest"),
+        "include/lib/bad.h": ("#include <core/vm.h>\n", "lib may not include core"),
+        "src/x86/guest/bad.c": ('#include "x86/svm/svm.h"\n', "guest may not include svm"),
+        "src/x86/hw/bad.c": ("#ifdef CONFIG_SVM\n#endif\n", "vendor"),
+        "src/core/date.c": ("const char *d = __DATE__;\n", "repeatable"),
+        "src/core/long.c": ("\n" * 700, "length"),
+    }
+    headers = ["src/x86/hw/cpu.h", "src/x86/guest/emul.h", "include/core/vm.h", "src/x86/svm/svm.h"]
+    with tempfile.TemporaryDirectory() as work:
+        for path in headers + list(breaches):
+            os.makedirs(os.path.dirname(os.path.join(work, path)), exist_ok=True)
+            with open(os.path.join(work, path), "w", encoding="utf-8") as file:
+                file.write(breaches[path][0] if path in breaches else "")
+        done = subprocess.run([PYTHON, os.path.join(ROOT, "tests/lint/layers.py"), work], stdout=subprocess.PIPE, check=False)
+        output = done.stdout.decode()
+        need(done.returncode == 1, "it accepts a tree full of breaches")
+        for path, (_, text) in breaches.items():
+            need(re.search(re.escape(path) + r":\d+: .*" + text, output), "it does not find %s in %s" % (text, path))
+    return len(breaches)
+
+
+def formatting():
+    files = sources("src", "include", "gen", "tests")
+    output = subprocess.run(["clang-format", "--dry-run", "--Werror", "--ferror-limit=3"] + files, cwd=ROOT, check=False,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    wrong = sorted(set(re.findall(r"^(\S+?):\d+:\d+: error: code should be clang-formatted", output.stdout.decode(), re.MULTILINE)))
+    need(output.returncode == 0, "not in the project's format (clang-format -i mends it): %s" % ", ".join(wrong))
+    return len(files)
+
+
+def shell_scripts():
+    """bash can parse the front script and what CI calls."""
+    for path in ("bulkhead", ".ci/run"):
+        run_tool(["bash", "-n", path], path)
+    return 2
+
+
+def python_compiles():
+    files = sources("gen", "tests", suffixes=(".py",))
+    for path in files:
+        with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+            compile(file.read(), path, "exec")
+    return len(files)
+
+
+def runner_self_tests():
+    folder = os.path.dirname(os.path.abspath(__file__))
+    suite = unittest.defaultTestLoader.discover(folder, pattern="test_*.py", top_level_dir=folder)
+    result = unittest.TestResult()
+    suite.run(result)
+    problems = ["%s: %s" % (test, text) for test, text in result.failures + result.errors]
+    need(not problems, "\n".join(problems))
+    need(result.testsRun > 0, "no tests were found")
+    return result.testsRun
+
+
+# ---- analysers: they need the compile commands of a configured build -------------------------------------------------------------
+
+def analysis_build():
+    """A clang-configured build folder whose generated headers exist."""
+    build = Build(DEFAULT_BOARD, DEFAULT_SCENARIO, "clang", suffix="-analysis")
+    build.ninja(["gen/config/sizes.h", "gen/config/tables.c"], quiet=True)
+    return build
+
+
+def hypervisor_files():
+    return sources("src", suffixes=(".c",))
+
+
+def cppcheck():
+    build = analysis_build()
+    common = ["cppcheck", "--quiet", "--enable=warning,performance,portability", "--inline-suppr", "--error-exitcode=1", "--std=c11", "-j2",
+              "--suppress=missingIncludeSystem", "--suppress=checkersReport", "--template={file}:{line}: {severity}: {id}: {message}"]
+    run_tool(common + ["-Iinclude", "-Isrc", "-Isrc/x86/include", "-I" + build.path("gen"), "-D__x86_64__=1", "src"], "cppcheck of src")
+    run_tool(common + ["-Iinclude", "-Isrc", "-Igen/bhc", "gen/bhc"], "cppcheck of gen")
+    return len(hypervisor_files()) + len(sources("gen", suffixes=(".c",)))
+
+
+def header_digest():
+    digest = hashlib.sha256()
+    for path in sources("include", "src", "gen", suffixes=(".h", ".yaml")) + [os.path.relpath(TIDY_CONFIG, ROOT)]:
+        with open(os.path.join(ROOT, path), "rb") as file:
+            digest.update(path.encode() + b"\0" + file.read())
+    return digest
+
+
+def clang_tidy():
+    """Every C file of src and gen. What was clean and has not changed since (nor any header) is not analysed again."""
+    build = analysis_build()
+    cache = os.path.join(BUILD, "tidy-cache")
+    os.makedirs(cache, exist_ok=True)
+    headers = header_digest()
+
+    def one(path):
+        digest = headers.copy()
+        with open(os.path.join(ROOT, path), "rb") as file:
+            digest.update(path.encode() + b"\0" + file.read())
+        stamp = os.path.join(cache, digest.hexdigest())
+        if os.path.exists(stamp):
+            return ""
+        done = subprocess.run(["clang-tidy", "--config-file=" + TIDY_CONFIG, "-p", build.dir, "--quiet", path], cwd=ROOT, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if re.search(r": (error|warning):", line)]
+        if done.returncode == 0 and not lines:
+            open(stamp, "w", encoding="utf-8").close()
+            return ""
+        return "\n".join(lines) or done.stdout.decode("utf-8", "replace")[-2000:]
+    files = hypervisor_files() + sources("gen", suffixes=(".c",))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        found = [text for text in pool.map(one, files) if text]
+    need(not found, "clang-tidy of %d files:\n%s" % (len(found), tail("\n".join(found), 40)))
+    return len(files)
+
+
+# ---- builds ----------------------------------------------------------------------------------------------------------------------
+
+def build_pair(board, scenario, compiler):
+    def run():
+        build = Build(board, scenario, compiler)
+        build.ninja([], quiet=True)
+        with open(build.path("logs/build.log"), encoding="utf-8", errors="replace") as file:
+            warnings = [line for line in file if re.search(r": warning: ", line)]
+        need(not warnings, "warnings:\n" + tail("".join(warnings), 10))
+        for path in (build.image32, build.image64):
+            need(os.path.getsize(path) > 10000, "%s is too small" % path)
+    return run
+
+
+def all_pairs():
+    """Every board and scenario that fit each other build."""
+    pairs = [pair for pair, wrong in sorted(valid_pairs(build_bhc(quiet=True)).items()) if wrong is None]
+    need((DEFAULT_BOARD, DEFAULT_SCENARIO) in pairs, "the default pair is refused")
+    for board, scenario in pairs:
+        Build(board, scenario).ninja(["src/bulkhead.elf32"], quiet=True)
+    return len(pairs)
+
+
+def same_bytes():
+    """Two builds from nothing give the same image."""
+    import shutil
+    digests = []
+    for suffix in ("-again1", "-again2"):
+        build = Build(DEFAULT_BOARD, "bare", suffix=suffix)
+        shutil.rmtree(build.dir, ignore_errors=True)
+        build.ninja(["src/bulkhead.elf32"], quiet=True)
+        with open(build.image32, "rb") as file:
+            digests.append(hashlib.sha256(file.read()).hexdigest())
+        shutil.rmtree(build.dir, ignore_errors=True)
+    need(digests[0] == digests[1], "the images differ")
+
+
+# ---- unit tests ------------------------------------------------------------------------------------------------------------------
+
+def unit_tests():
+    """All of meson's tests under the sanitizers; counts Check's own figures where a program prints them."""
+    need_space(UNIT_DIR, BUILD_SPACE, "the unit tests")
+    if not os.path.exists(os.path.join(UNIT_DIR, "build.ninja")):
+        run_logged(["meson", "setup", UNIT_DIR, ROOT, "-Dhypervisor=false", "-Dunit=true"], os.path.join(LOGS, "unit-setup.log"),
+                   "configuring the unit tests", quiet=True)
+    log = os.path.join(LOGS, "unit-build.log")
+    done = subprocess.run(["ninja", "-C", UNIT_DIR] + unit_targets(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    with open(log, "wb") as file:
+        file.write(done.stdout)
+    if done.returncode != 0:
+        raise Failure(failure_text("the unit tests", done.stdout.decode("utf-8", "replace"), log))
+    done = subprocess.run(["meson", "test", "-C", UNIT_DIR, "--no-rebuild"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    path = os.path.join(UNIT_DIR, "meson-logs/testlog.json")
+    need(os.path.exists(path), "meson test left no log:\n" + tail(done.stdout.decode("utf-8", "replace"), 20))
+    passed, problems, names = 0, [], 0
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            result = json.loads(line)
+            names += 1
+            output = result.get("stdout", "") + result.get("stderr", "")
+            if result["result"] not in ("OK", "EXPECTEDFAIL"):
+                problems.append("%s: %s\n%s" % (result["name"], result["result"], tail(output, 25)))
+                continue
+            figures = re.findall(r"^\d+%: Checks: (\d+), Failures: 0, Errors: 0$", output, re.MULTILINE)
+            passed += sum(int(figure) for figure in figures) or count_lines(output)
+    need(not problems, "%d of %d programs failed:\n%s" % (len(problems), names, "\n".join(problems)))
+    need(names > 0, "meson has no tests")
+    return passed
+
+
+def count_lines(output):
+    """Checks of a program that is not Check's: its 'N passed' line, else one."""
+    found = re.findall(r"^(?:.*\b)?(\d+) (?:tests? )?passed", output, re.MULTILINE)
+    return int(found[-1]) if found and int(found[-1]) > 0 else 1
+
+
+def unit_targets():
+    """What meson's tests need (their programs are not all built by default)."""
+    done = subprocess.run(["meson", "introspect", UNIT_DIR, "--tests"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    need(done.returncode == 0, "meson introspect: " + done.stderr.decode("utf-8", "replace"))
+    wanted = {target for test in json.loads(done.stdout) for target in test.get("depends", [])}
+    done = subprocess.run(["meson", "introspect", UNIT_DIR, "--targets"], stdout=subprocess.PIPE, check=True)
+    return sorted(os.path.relpath(path, UNIT_DIR) for target in json.loads(done.stdout) if target["id"] in wanted
+                  for path in target["filename"])
+
+
+def tests(quick):
+    out = [Test("lint.layers", layers), Test("lint.layers_bite", layer_lint_bites), Test("lint.format", formatting),
+           Test("lint.shell", shell_scripts), Test("lint.python", python_compiles), Test("lint.cppcheck", cppcheck),
+           Test("lint.clang_tidy", clang_tidy, chain="tidy"), Test("unit.runner", runner_self_tests), Test("unit.meson", unit_tests, chain="unit")]
+    if not quick:
+        out += [Test("build.clang", build_pair(DEFAULT_BOARD, DEFAULT_SCENARIO, "clang"), chain="build"),
+                Test("build.clang_size", build_pair("synthetic-16", "size", "clang"), chain="build"),
+                Test("build.gcc", build_pair(DEFAULT_BOARD, DEFAULT_SCENARIO, "gcc"), chain="build"),
+                Test("build.all_pairs", all_pairs, chain="build"), Test("build.same_bytes", same_bytes, chain="build")]
+    return out
+

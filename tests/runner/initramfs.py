@@ -25,18 +25,19 @@ done
 hostname "$name"
 export HOME=/ TERM=vt100 HOST="$name" PS1="$name# "
 cd /
+# The commands reboot, poweroff and halt send these signals to process 1.
+trap 'exec busybox reboot -f' TERM
+trap 'exec busybox poweroff -f' USR2
+trap 'exec busybox halt -f' USR1
+tty=/dev/$(cat /sys/class/tty/console/active)
 echo "bulkhead: $name ready"
 while :; do
-  setsid cttyhack sh -i
+  # A session of its own, so that the shell has job control and Ctrl-C; waited for in the background, so that the traps act at once.
+  setsid sh -c "exec sh -i <$tty >$tty 2>&1" &
+  wait $!
   echo "bulkhead: $name: shell ended, starting another"
   sleep 1
 done
-"""
-
-POWER = """#!/bin/sh
-# There is no init system to ask: straight to the kernel.
-sync
-exec busybox %s -f
 """
 
 
@@ -89,12 +90,8 @@ def build(path):
     archive.add("dev/console", 0o020600, device=(5, 1))
     archive.add("dev/null", 0o020666, device=(1, 3))
     archive.add("bin/busybox", 0o100755, busybox)
-    scripts = {"bin/poweroff": POWER % "poweroff", "bin/reboot": POWER % "reboot", "bin/halt": POWER % "halt"}
-    for applet in sorted(set(listing)):
-        if "bin/" + applet not in scripts and applet not in ("busybox", "init", "linuxrc"):
-            archive.add("bin/" + applet, 0o120777, b"busybox")
-    for name, text in sorted(scripts.items()):
-        archive.add(name, 0o100755, text.encode())
+    for applet in sorted(set(listing) - {"busybox", "init", "linuxrc"}):
+        archive.add("bin/" + applet, 0o120777, b"busybox")
     archive.add("init", 0o100755, INIT.encode())
     compressed = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=compressed, compresslevel=6, mtime=0) as stream:

@@ -209,8 +209,8 @@ def restart_one():
 
 SHELL_COMMANDS = [
     ("help", r"vm_list"), ("version", r"qemu-q35"), ("vm_list", r"linux1 .*started"), ("vcpu_list", r"linux0 +1 "),
-    ("vcpu_dumpreg linux0 0", r"rip"), ("vcpu_dumpreg rtos0 0", r"rip"), ("dump_guest_mem linux0 0x100000 64", r"^0000000000100000 "),
-    ("dump_guest_mem linux0 0x7fffffff0000 16", r"no memory"), ("dump_host_mem 0x1000000 64", r"^0000000001000000 "),
+    ("vcpu_dumpreg linux0 0", r"rip"), ("vcpu_dumpreg rtos0 0", r"rip"), ("dump_guest_mem linux0 0x100000 64", r"0000000000100000  "),
+    ("dump_guest_mem linux0 0x7fffffff0000 16", r"no memory"), ("dump_host_mem 0x1000000 64", r"0000000001000000  "),
     ("vioapic linux0", r"(?i)pin|gsi|entry"), ("int", r"\d"), ("dump_ioapic", r"(?i)pin|gsi|entry|ioapic"), ("loglevel", r"4|info"),
     ("cpuid 0", r"68747541|AuthenticAMD|(?i)ebx"), ("rdmsr 0x1b", r"(?i)fee00"), ("rdmsr 0xffffffff", r"."), ("vmexit", r"(?i)cpuid"),
     ("vm_console nobody", r"there is no vm"), ("nonsense", r"no such command"),

@@ -32,6 +32,13 @@ static void queue(struct svm_vcpu *s, u8 type, u8 vector, bool has_error, u32 er
         EVT_VALID | ((u64)type << EVT_TYPE_SHIFT) | vector | (has_error ? EVT_ERROR : 0) | ((u64)error << 32);
 }
 
+/* From the delivery of an NMI until its handler's IRET no other goes in; the intercept shows that IRET. */
+static void block_nmi(struct svm_vcpu *s)
+{
+    s->nmi_blocked = true;
+    s->vmcb->intercept1 |= I1_IRET;
+}
+
 /* An event that cannot go in now waits here; the next entry looks at it through svm_flush_event(). */
 static void defer(struct svm_vcpu *s, u8 type, u8 vector, bool has_error, u32 error)
 {
@@ -79,7 +86,7 @@ void svm_flush_event(struct svm_vcpu *s)
     }
     s->redeliver.valid = false;
     if (r.type == EVT_NMI)
-        s->nmi_blocked = true;
+        block_nmi(s);
     queue(s, r.type, r.vector, r.has_error, r.error);
 }
 
@@ -158,7 +165,7 @@ void arch_vcpu_inject(struct vcpu *v, const struct guest_event *e)
         queue(s, EVT_INTR, e->vector, false, 0);
         break;
     case EVENT_NMI:
-        s->nmi_blocked = true;
+        block_nmi(s);
         queue(s, EVT_NMI, 2, false, 0);
         break;
     case EVENT_EXCEPTION:
@@ -196,11 +203,7 @@ void arch_vcpu_nmi_window(struct vcpu *v, bool on)
     struct svm_vcpu *s = svm_of(v);
 
     s->nmi_window = on;
-    if (!on) {
-        s->vmcb->intercept1 &= ~(u32)I1_IRET;
-    } else if (s->nmi_blocked) {
-        s->vmcb->intercept1 |= I1_IRET;
-    } else {
+    if (on && !s->nmi_blocked) {
         /* Only a shadow or a queued event is in the way: the pending host interrupt makes the guest exit
          * behind it. */
         arch_cpu_kick(v->pcpu);

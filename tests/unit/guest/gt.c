@@ -18,6 +18,8 @@ u32 gt_lapic_msr;
 bool gt_lapic_ok, gt_lapic_on;
 unsigned gt_tsc_moves;
 static u64 next_table;
+static const struct cfg_mem mem[] = {{.gpa = 0, .hpa = GT_RAM_HPA, .size = GT_RAM}};
+static struct cfg_vm cfg;
 
 /* ---- stand-ins ---- */
 
@@ -142,7 +144,10 @@ void gt_setup(void)
     gt_lapic_ok = gt_lapic_on = true;
     gt_tsc_moves = 0;
     next_table = GT_TABLES;
-    *gt_vm = (struct vm){.id = 0, .cfg = &cfg_vms[0], .vcpus = vcpus};
+    cfg = cfg_vms[0];
+    cfg.mem = mem;
+    cfg.mem_count = 1;
+    *gt_vm = (struct vm){.id = 0, .cfg = &cfg, .vcpus = vcpus};
     for (u16 i = 0; i < 2; i++) {
         vcpus[i].vm = gt_vm;
         vcpus[i].id = vcpus[i].index = i;

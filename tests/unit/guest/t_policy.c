@@ -184,14 +184,13 @@ END_TEST
 
 START_TEST(a_service_vm_is_told_so)
 {
-    struct cfg_vm cfg = cfg_vms[0];
+    struct cfg_vm cfg = *gt_vm->cfg;
 
     cfg.kind = VM_SERVICE;
     gt_vm->cfg = &cfg;
     guest_cpuid_init(gt_vm);
     id(0x40000001, 0);
     ck_assert_uint_eq(eax, 1);
-    gt_vm->cfg = &cfg_vms[0];
 }
 END_TEST
 

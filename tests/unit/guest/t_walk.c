@@ -77,12 +77,17 @@ END_TEST
 
 START_TEST(non_canonical_is_gp_0)
 {
+    struct guest_paging p;
+
     gt_mode64();
     ck_assert(!walk(0x800000000000, GVA_READ));
     ck_assert_uint_eq(fault.vector, X86_GP);
     ck_assert(fault.has_error && fault.error == 0);
-    ck_assert(guest_canonical(gt_v, 0xffff800000000000));
-    ck_assert(!guest_canonical(gt_v, 0xff00800000000000));
+    arch_vcpu_paging(gt_v, &p);
+    ck_assert(guest_canonical(&p, 0xffff800000000000));
+    ck_assert(!guest_canonical(&p, 0xff00800000000000));
+    p.cr4 |= CR4_LA57;
+    ck_assert(guest_canonical(&p, 0xff00800000000000));
 }
 END_TEST
 

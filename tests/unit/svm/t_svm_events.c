@@ -151,9 +151,9 @@ START_TEST(second_nmi_waits_for_the_completed_iret)
     inject(EVENT_NMI, 2, false);
     ck_assert_uint_eq(test_vmcb.eventinj, evt(EVT_NMI, 2));
     test_vmcb.eventinj = 0;
+    ck_assert(test_vmcb.intercept1 & I1_IRET);
     ck_assert(!arch_vcpu_nmi_ready(test_vcpu));
     arch_vcpu_nmi_window(test_vcpu, true);
-    ck_assert(test_vmcb.intercept1 & I1_IRET);
     ck_assert_uint_eq(test_kicks, 0);
 
     svm_iret_exit(test_svm);
@@ -164,6 +164,18 @@ START_TEST(second_nmi_waits_for_the_completed_iret)
     test_vmcb.rflags = 0; /* popped by the IRET */
     ck_assert(svm_debug_exit(test_svm));
     ck_assert(test_vcpu->requests & VCPU_REQ_NMI);
+    ck_assert(arch_vcpu_nmi_ready(test_vcpu));
+}
+END_TEST
+
+START_TEST(iret_without_a_waiting_nmi_unblocks_all_the_same)
+{
+    inject(EVENT_NMI, 2, false);
+    test_vmcb.eventinj = 0;
+    svm_iret_exit(test_svm);
+    test_vmcb.rflags = 0;
+    ck_assert(svm_debug_exit(test_svm));
+    ck_assert(!(test_vcpu->requests & VCPU_REQ_NMI));
     ck_assert(arch_vcpu_nmi_ready(test_vcpu));
 }
 END_TEST
@@ -218,6 +230,7 @@ int main(void)
     tcase_add_test(t, exception_during_double_fault_stops_the_vm);
     tcase_add_test(t, irq_window_sets_and_clears_the_virtual_request);
     tcase_add_test(t, second_nmi_waits_for_the_completed_iret);
+    tcase_add_test(t, iret_without_a_waiting_nmi_unblocks_all_the_same);
     tcase_add_test(t, debug_exception_of_the_guest_is_not_swallowed);
     tcase_add_test(t, nmi_held_by_a_shadow_is_retried_after_a_kick);
     tcase_add_test(t, interrupted_nmi_is_delivered_again_and_blocks);
