@@ -72,16 +72,22 @@ static inline u32 port_mask(u32 size)
     return (2u << (8u * size - 1u)) - 1u;
 }
 
+static NOINLINE u32 unowned_port_read(struct vcpu *v, u8 size)
+{
+    v->unowned++;
+    return port_mask(size);
+}
+
 u32 io_port_read(struct vcpu *v, u16 port, u8 size)
 {
     const struct port_range *r = find_port(&v->vm->io, port);
-    u32 mask = port_mask(size);
     u32 val = 0;
 
-    if (LIKELY(covers(r, port, size)) && LIKELY(r->fn(v, r->dev, port, size, false, &val)))
-        return val & mask;
-    v->unowned++;
-    return mask;
+    if (UNLIKELY(!covers(r, port, size)) || UNLIKELY(!r->fn(v, r->dev, port, size, false, &val)))
+        return unowned_port_read(v, size);
+    if (LIKELY(size == 1))
+        return (u8)val;
+    return val & port_mask(size);
 }
 
 void io_port_write(struct vcpu *v, u16 port, u8 size, u32 val)

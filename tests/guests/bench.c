@@ -36,7 +36,7 @@ MEASURE(run_empty, "", "")
 MEASURE(run_cpuid, "", "cpuid")
 MEASURE(run_hypercall, "mov $" HC_UNKNOWN ", %%r8d\n\txor %%edi, %%edi\n\txor %%esi, %%esi", "vmmcall")
 MEASURE(run_port, "", "inb $0x21, %%al")
-MEASURE(run_rdmsr, "mov $0x1b, %%ecx", "rdmsr")
+MEASURE(run_rdmsr, "mov $0xfe, %%ecx", "rdmsr")
 MEASURE(run_lapic_read, "mov $0xfee00020, %%esi", "movl (%%rsi), %%eax")
 MEASURE(run_lapic_eoi, "mov $0xfee000b0, %%edi", "movl %%eax, (%%rdi)")
 

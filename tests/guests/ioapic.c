@@ -10,6 +10,15 @@ static void on_irq(struct frame *f)
     apic_eoi();
 }
 
+/* Ends the cause only at the tenth call: until then a level-triggered line comes again at once after each
+ * EOI. */
+static void on_stubborn(struct frame *f)
+{
+    if (++count[f->vector] >= 10)
+        outb(0x3f9, 0);
+    apic_eoi();
+}
+
 static void on_uart(struct frame *f)
 {
     count[f->vector]++;
@@ -97,19 +106,18 @@ static void check_uart(unsigned vector, u32 trigger, const char *what)
     check((ioapic_read(0x10 + 2 * pin) & BIT32(14)) == 0, "remote IRR is clear after EOI (%s)", what);
 }
 
-/* Level-triggered, handler that does not end the cause: EOI brings it again. */
 static void check_level_again(void)
 {
     unsigned pin = isa_pin(4);
 
     count[0x45] = 0;
-    irq_set(0x45, on_irq);
+    irq_set(0x45, on_stubborn);
     ioapic_route(pin, 0x45 | BIT(15));
     outb(0x3f9, 2);
     wait_irqs(0x45, 10, 2000000);
     outb(0x3f9, 0);
     ioapic_write(0x10 + 2 * pin, (u32)LVT_MASKED | 0x45);
-    check(count[0x45] >= 10, "a level that stays comes again after each EOI (%u)", count[0x45]);
+    check(count[0x45] == 10, "a level that stays comes again after each EOI (%u)", count[0x45]);
 }
 
 void guest_main(void)

@@ -10,6 +10,8 @@ static void on_irq(struct frame *f)
         apic_eoi();
 }
 
+static const u64 realmode_vectors = 0; /* the table starts at address 0 */
+
 static void bystander(void)
 {
     for (;;)
@@ -25,6 +27,8 @@ static void storm(u32 dest, u32 mode)
 void guest_main(void)
 {
     static const u32 modes[] = {ICR_FIXED, ICR_LOWEST, ICR_SMI, 0x4300, ICR_NMI, ICR_INIT, ICR_SIPI, 0x4700};
+    /* Where SIPIs of vector 0x99 lead: cli, hlt, back to hlt; behind it IRET for NMIs in real mode. */
+    static const u8 park[] = {0xfa, 0xf4, 0xeb, 0xfd, 0xcf};
     static const u32 shorthands[] = {0, ICR_SELF, ICR_ALL, ICR_OTHERS};
 
     guest_init();
@@ -33,6 +37,8 @@ void guest_main(void)
     irq_set(2, on_irq);
     for (unsigned i = 1; i < acpi_cpus.count; i++)
         smp_start(acpi_cpus.apic_id[i], bystander);
+    memcpy((void *)0x99000, park, sizeof(park));
+    *(volatile u32 *)(2 * 4 + realmode_vectors) = 0x99000004;
     printf("ipi_storm: start\n");
     for (int pass = 0; pass < 2; pass++) {
         for (unsigned m = 0; m < ARRAY_SIZE(modes); m++) {

@@ -43,12 +43,13 @@ static void triple_fault(void)
 void guest_main(void)
 {
     u64 dirty = dirty_words(); /* before anything else writes */
-    bool cold = apic_read(APIC_SVR) == 0xff && (apic_read(APIC_LVT_TIMER) & LVT_MASKED);
+    u32 timer = apic_read(APIC_LVT_TIMER), entry = ioapic_read(0x10), count = apic_read(APIC_TMICT);
+    bool cold = (timer & LVT_MASKED) && count == 0 && !apic_irr(0x40) && (entry & 0x100ff) == 0x10000;
     int c;
 
     guest_init();
-    printf("reboot: start, run %u, dirty %lu, devices %s, cr0 %lx\n", run, dirty, cold ? "cold" : "warm",
-           READ_CR(0));
+    printf("reboot: start, run %u, dirty %lu, devices %s, timer %x %x, IOAPIC entry %x\n", run, dirty,
+           cold ? "cold" : "warm", timer, count, entry);
     run = 2;
     poison();
     apic_timer_start(0x40, true, 100000000);

@@ -10,9 +10,12 @@ from common import Problem, write_file
 
 BUSYBOX = "/bin/busybox"
 
-INIT = """#!/bin/sh
-# First process of a Bulkhead Linux guest: mounts, names itself, says that it is ready, and keeps a shell on the console.
-export PATH=/bin
+INITTAB = """# busybox init: what runs at the start, and a shell on the console for ever (a login shell, so that it has job control).
+::sysinit:/bin/sh /etc/rc
+ttyS0::respawn:-/bin/sh
+"""
+
+RC = """# Start of a Bulkhead Linux guest: mounts, a name, and the word that the runner waits for.
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
@@ -23,21 +26,10 @@ for word in $(cat /proc/cmdline); do
   esac
 done
 hostname "$name"
-export HOME=/ TERM=vt100 HOST="$name" PS1="$name# "
-cd /
-# The commands reboot, poweroff and halt send these signals to process 1.
-trap 'exec busybox reboot -f' TERM
-trap 'exec busybox poweroff -f' USR2
-trap 'exec busybox halt -f' USR1
-tty=/dev/$(cat /sys/class/tty/console/active)
 echo "bulkhead: $name ready"
-while :; do
-  # A session of its own, so that the shell has job control and Ctrl-C; waited for in the background, so that the traps act at once.
-  setsid sh -c "exec sh -i <$tty >$tty 2>&1" &
-  wait $!
-  echo "bulkhead: $name: shell ended, starting another"
-  sleep 1
-done
+"""
+
+PROFILE = """export PATH=/bin HOME=/ PS1="$(hostname)# "
 """
 
 
@@ -85,14 +77,16 @@ def build(path):
         busybox = file.read()
     listing = subprocess.run([BUSYBOX, "--list"], stdout=subprocess.PIPE, check=True).stdout.decode().split()
     archive = Archive()
-    for folder in ("bin", "dev", "proc", "sys", "tmp"):
+    for folder in ("bin", "dev", "etc", "proc", "sys", "tmp"):
         archive.add(folder, 0o040755)
     archive.add("dev/console", 0o020600, device=(5, 1))
     archive.add("dev/null", 0o020666, device=(1, 3))
     archive.add("bin/busybox", 0o100755, busybox)
-    for applet in sorted(set(listing) - {"busybox", "init", "linuxrc"}):
+    for applet in sorted(set(listing) - {"busybox"}):
         archive.add("bin/" + applet, 0o120777, b"busybox")
-    archive.add("init", 0o100755, INIT.encode())
+    for name, text in (("etc/inittab", INITTAB), ("etc/profile", PROFILE), ("etc/rc", RC)):
+        archive.add(name, 0o100644, text.encode())
+    archive.add("init", 0o120777, b"bin/busybox")
     compressed = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=compressed, compresslevel=6, mtime=0) as stream:
         stream.write(archive.bytes())

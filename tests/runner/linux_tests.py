@@ -34,6 +34,8 @@ class Boot:
                 session = Session(build, "linux")
                 try:
                     wait_ready(session.machine, session.config, BOOT_TIMEOUT, report=lambda _: None)
+                    for vm in ("linux0", "linux1"):
+                        session.expect(vm, r"^%s# " % vm, 60)
                 except BaseException:
                     session.machine.close()
                     raise
@@ -58,7 +60,8 @@ class Boot:
         found = session.expect(vm, r"^end-%d-of-(\d+)$" % self.serial, timeout, mark)
         output = session.since(vm, mark)
         output = output[:output.index(found.group(0))]
-        return output.split("\n", 1)[1].strip() if "\n" in output else ""
+        # What stands before it is the echo of the typed line.
+        return output[output.rfind("-$?") + 3:].strip()
 
     def stop(self, vm):
         """Ctrl-C at a console, and its prompt."""
@@ -171,7 +174,7 @@ def reboot_one():
     session.expect("linux1", COUNT_LINE, 60, mark)
     starts = session.mark("linux0")
     session.type("linux0", "reboot\r")
-    session.expect("linux0", r"^bulkhead: linux0 ready$", BOOT_TIMEOUT, starts)
+    session.expect("linux0", r"^bulkhead: linux0 ready$(?:.|\n)*^linux0# ", BOOT_TIMEOUT, starts)
     check_counts("linux1", mark, 5)
     boot.stop("linux1")
     need(boot.command("linux0", "nproc") == "2", "linux0 does not have 2 CPUs after its reboot")
@@ -190,7 +193,7 @@ def poweroff_one():
     need(boot.command("linux1", "hostname") == "linux1", "linux1 does not answer")
     starts = session.mark("linux0")
     session.control("vm_start", "linux0", "started")
-    session.expect("linux0", r"^bulkhead: linux0 ready$", BOOT_TIMEOUT, starts)
+    session.expect("linux0", r"^bulkhead: linux0 ready$(?:.|\n)*^linux0# ", BOOT_TIMEOUT, starts)
     return 5
 
 
@@ -201,7 +204,7 @@ def restart_one():
     boot.command("linux1", "echo lost >/tmp/lost")
     starts = session.mark("linux1")
     session.control("vm_restart", "linux1", "started")
-    session.expect("linux1", r"^bulkhead: linux1 ready$", BOOT_TIMEOUT, starts)
+    session.expect("linux1", r"^bulkhead: linux1 ready$(?:.|\n)*^linux1# ", BOOT_TIMEOUT, starts)
     need(boot.command("linux1", "ls /tmp") == "", "a file of linux1 outlived its restart")
     need(boot.command("linux0", "cat /tmp/kept") == "kept", "linux0 lost a file")
     return 3
@@ -212,7 +215,7 @@ SHELL_COMMANDS = [
     ("vcpu_dumpreg linux0 0", r"rip"), ("vcpu_dumpreg rtos0 0", r"rip"), ("dump_guest_mem linux0 0x100000 64", r"0000000000100000  "),
     ("dump_guest_mem linux0 0x7fffffff0000 16", r"no memory"), ("dump_host_mem 0x1000000 64", r"0000000001000000  "),
     ("vioapic linux0", r"(?i)pin|gsi|entry"), ("int", r"\d"), ("dump_ioapic", r"(?i)pin|gsi|entry|ioapic"), ("loglevel", r"4|info"),
-    ("cpuid 0", r"68747541|AuthenticAMD|(?i)ebx"), ("rdmsr 0x1b", r"(?i)fee00"), ("rdmsr 0xffffffff", r"."), ("vmexit", r"(?i)cpuid"),
+    ("cpuid 0", r"(?i)68747541|authenticamd|ebx"), ("rdmsr 0x1b", r"(?i)fee00"), ("rdmsr 0xffffffff", r"."), ("vmexit", r"(?i)cpuid"),
     ("vm_console nobody", r"there is no vm"), ("nonsense", r"no such command"),
 ]
 

@@ -427,45 +427,6 @@ static inline enum decode_result decode_modrm(struct insn *in, u32 d, u8 opcode,
     return finish(in, d, pos, avail, px);
 }
 
-/*
- * What nearly all accesses to device memory are in 64-bit code: MOV between a register and [base +
- * displacement], 4 or 8 bytes, with no prefix but REX. False: not that, or not all there.
- */
-static inline bool decode_plain_mov(struct insn *in, const u8 *b, unsigned avail)
-{
-    unsigned rex = 0, n = 0, modrm, mod;
-
-    if ((b[0] & 0xf0) == 0x40)
-        rex = b[n++];
-    if ((b[n] & ~2U) != 0x89)
-        return false;
-    modrm = b[n + 1];
-    mod = modrm >> 6;
-    if (mod == 3 || (modrm & 7) == 4 || (modrm & 0xc7) == 5)
-        return false;
-    in->op = INSN_MOV;
-    in->flags = (b[n] & 2) ? INSN_LOAD | INSN_MEM_READ : INSN_MEM_WRITE;
-    n += 2;
-    in->disp = 0;
-    if (mod == 1) {
-        in->disp = (u64)(s64)(s8)b[n];
-        n += 1;
-    } else if (mod == 2) {
-        in->disp = (u64)(s64)load_s32(b + n);
-        n += 4;
-    }
-    in->size = in->reg_size = (rex & 8) ? 8 : 4;
-    in->addr_size = 8;
-    in->reg = (u8)(((modrm >> 3) & 7) | ((rex & 4) << 1));
-    in->base = (u8)((modrm & 7) | ((rex & 1) << 3));
-    in->index = INSN_NO_REG;
-    in->scale = 0;
-    in->seg = in->base == GPR_RBP ? SEG_SS : SEG_DS;
-    in->len = (u8)n;
-    in->imm = 0;
-    return n <= avail;
-}
-
 enum decode_result insn_decode(struct insn *in, const u8 b[INSN_BUF], unsigned avail, enum insn_mode mode)
 {
     struct prefixes px = {.seg = INSN_NO_REG};
@@ -473,8 +434,6 @@ enum decode_result insn_decode(struct insn *in, const u8 b[INSN_BUF], unsigned a
     u8 opcode;
     u32 d;
 
-    if (mode == INSN_MODE_64 && decode_plain_mov(in, b, avail))
-        return DECODE_OK;
     if ((one_byte[b[0]] & D_PREFIX) || (b[0] & 0xf0) == 0x40)
         pos = read_prefixes(&px, b, mode);
     if (pos >= INSN_MAX_LEN)

@@ -67,6 +67,12 @@ bool mem_resolve(struct emul *e, enum mem_stream stream, enum guest_seg seg, u64
 u64 mem_load(struct emul *e, const struct mem_op *m);
 void mem_store(struct emul *e, const struct mem_op *m, u64 val);
 
+/*
+ * plain_mov.c: the access of (nearly) every exit, done without the machinery above. False: not that simple,
+ * nothing was done.
+ */
+bool emul_plain_mov(struct vcpu *v, u64 gpa, bool write);
+
 /* string_io.c: carries out the string instruction in e->in, moves RIP on when its count is used up. */
 bool emul_string(struct emul *e);
 

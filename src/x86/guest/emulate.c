@@ -123,21 +123,25 @@ static bool emul_one(struct emul *e)
     return true;
 }
 
-void guest_mmio(struct vcpu *v, u64 gpa, bool write, bool fetch)
+static NOINLINE void mmio_any(struct vcpu *v, u64 gpa, bool write)
 {
     struct emul e;
     bool ok;
 
-    if (UNLIKELY(fetch)) {
-        vm_guest_fatal(v, "instruction fetch from memory that is not RAM");
-        return;
-    }
     emul_begin(&e, v);
     e.exit_gpa = gpa;
     e.exit_known = write ? MEM_NO_WRITE : MEM_NO_READ | MEM_NO_WRITE;
     ok = emul_decode(&e);
-    if (LIKELY(ok))
-        ok = LIKELY(e.in.op < INSN_MOVS) ? emul_one(&e) : emul_string(&e);
-    if (UNLIKELY(!ok))
+    if (ok)
+        ok = e.in.op < INSN_MOVS ? emul_one(&e) : emul_string(&e);
+    if (!ok)
         emul_fail(&e);
+}
+
+void guest_mmio(struct vcpu *v, u64 gpa, bool write, bool fetch)
+{
+    if (UNLIKELY(fetch))
+        vm_guest_fatal(v, "instruction fetch from memory that is not RAM");
+    else if (UNLIKELY(!emul_plain_mov(v, gpa, write)))
+        mmio_any(v, gpa, write);
 }

@@ -68,34 +68,7 @@ static bool decode_failed(struct emul *e, enum decode_result r, const u8 *b)
     return false;
 }
 
-/*
- * The short way, for 4-level 64-bit mode: aligned words of the page that RIP is on, one first, since it holds
- * most instructions, and up to two more.
- */
-static inline bool decode_quick(struct emul *e)
-{
-    u64 words[(INSN_BUF + 7) / 8 + 1];
-    unsigned off = e->p.rip & 7;
-    u64 at;
-
-    if (UNLIKELY(e->mode != INSN_MODE_64) || UNLIKELY(e->p.cr4 & CR4_LA57) ||
-        !walk_fetched64(e->v, e->p.cr3, e->p.rip & ~(u64)7, &at))
-        return false;
-    words[1] = words[2] = words[3] = words[4] = 0;
-    for (unsigned n = 0; n < 3; n++, at += 8) {
-        unsigned avail = (n + 1) * 8 - off;
-        enum decode_result r;
-
-        if ((n && !(at & PAGE_MASK)) || !vm_gpa_read64(e->v->vm, gpa(at), &words[n]))
-            return false;
-        r = insn_decode(&e->in, (u8 *)words + off, MIN(avail, INSN_MAX_LEN), INSN_MODE_64);
-        if (r != DECODE_TRUNCATED)
-            return r == DECODE_OK;
-    }
-    return false;
-}
-
-static NOINLINE bool decode_slow(struct emul *e)
+bool emul_decode(struct emul *e)
 {
     u64 space[INSN_BUF / 8] = {0};
     u8 *buf = (u8 *)space;
@@ -115,23 +88,6 @@ static NOINLINE bool decode_slow(struct emul *e)
         r = insn_decode(&e->in, buf, have, e->mode);
     }
     return r == DECODE_OK ? true : decode_failed(e, r, buf);
-}
-
-bool emul_decode(struct emul *e)
-{
-    u64 space[INSN_BUF / 8];
-    u8 *buf = (u8 *)space;
-    unsigned have = arch_vcpu_insn_bytes(e->v, buf);
-
-    if (LIKELY(!have)) {
-        if (LIKELY(decode_quick(e)))
-            return true;
-    } else {
-        space[2] = space[3] = 0;
-        if (LIKELY(insn_decode(&e->in, buf, have, e->mode) == DECODE_OK))
-            return true;
-    }
-    return decode_slow(e);
 }
 
 void emul_fail(struct emul *e)

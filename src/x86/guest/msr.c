@@ -10,321 +10,26 @@
 #include "x86/guest/exits.h"
 #include "x86/guest/msr.h"
 #include "x86/guest/regs.h"
-#include "x86/vdev/vlapic.h"
+#include "x86/vdev/vlapic_state.h"
 
 struct guest_msrs guest_msrs[CFG_VCPUS];
 
-/* Handlers: arg is the table's. False: #GP. */
-typedef bool (*msr_read_fn)(struct vcpu *v, u32 msr, u64 *val, u64 arg);
-typedef bool (*msr_write_fn)(struct vcpu *v, u32 msr, u64 val, u64 arg);
+/* Handlers: line is the register's line in the table. False: #GP. */
+typedef bool (*msr_read_fn)(struct vcpu *v, u32 msr, u64 *val, u32 line);
+typedef bool (*msr_write_fn)(struct vcpu *v, u32 msr, u64 val, u32 line);
 
-enum msr_flag {
-    RD = 1u << 0,    /* guests read it without an exit */
-    WR = 1u << 1,    /* guests write it without an exit */
-    AMD = 1u << 2,   /* exists on AMD processors only */
-    INTEL = 1u << 3, /* exists on Intel processors only */
-};
+/* Accesses that guests do without an exit; the backends build their bitmaps from this. */
+enum msr_direct { RD = 1u << 0, WR = 1u << 1 };
 
-struct msr_policy {
-    msr_read_fn read;   /* NULL: #GP */
-    msr_write_fn write; /* NULL: #GP */
-    u64 arg;
-    u32 flags;
-};
+/* The table's argument column. */
+static const u64 args[];
+
+static inline bool is_amd(void)
+{
+    return cfg_board.vendor == CPU_VENDOR_AMD;
+}
 
 /* ---- handlers ---- */
-
-static bool r_const(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)v;
-    (void)msr;
-    *val = arg;
-    return true;
-}
-
-static bool w_drop(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    (void)v;
-    (void)msr;
-    (void)val;
-    (void)arg;
-    return true;
-}
-
-static bool r_slot(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)msr;
-    *val = guest_msrs[v->index].slot[arg];
-    return true;
-}
-
-static bool w_slot(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    (void)msr;
-    guest_msrs[v->index].slot[arg] = val;
-    return true;
-}
-
-/* Registers that the CPU holds for the guest; an access exits only where a bitmap is missing. */
-static bool r_live(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)arg;
-    return arch_vcpu_live_msr(v, msr, false, val);
-}
-
-/* arg 1: addresses, which must be canonical */
-static bool w_live(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    if (arg && (u64)((s64)(val << 16) >> 16) != val)
-        return false;
-    return arch_vcpu_live_msr(v, msr, true, &val);
-}
-
-/* The hypervisor never uses TSC_AUX and no other vCPU shares the CPU: the register itself is the guest's. */
-static bool r_own(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)v;
-    (void)arg;
-    return arch_rdmsr_safe(msr, val);
-}
-
-static bool w_own(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    (void)v;
-    (void)arg;
-    return arch_wrmsr_safe(msr, val);
-}
-
-static bool r_lapic(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)arg;
-    return vlapic_msr_read(v, msr, val);
-}
-
-static bool w_lapic(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    (void)arg;
-    return vlapic_msr_write(v, msr, val);
-}
-
-static bool r_tsc(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)msr;
-    (void)arg;
-    *val = arch_tsc() + arch_vcpu_tsc_offset(v);
-    return true;
-}
-
-static bool w_tsc(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    (void)msr;
-    (void)arg;
-    arch_vcpu_set_tsc_offset(v, val - arch_tsc());
-    vlapic_tsc_moved(v);
-    return true;
-}
-
-static bool r_efer(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)msr;
-    (void)arg;
-    *val = arch_vcpu_get(v, REG_EFER) & ~EFER_SVME;
-    return true;
-}
-
-/* LMA follows LME and CR0.PG and ignores writes; LME may not change while paging is on (APM vol. 2 3.1.7, SDM
- * vol. 3A 9.8.5). */
-static bool w_efer(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    u64 old = arch_vcpu_get(v, REG_EFER);
-
-    (void)msr;
-    (void)arg;
-    if (val & ~guest_cpu.efer)
-        return false;
-    if (((val ^ old) & EFER_LME) && (arch_vcpu_get(v, REG_CR0) & CR0_PG))
-        return false;
-    arch_vcpu_set(v, REG_EFER, (val & ~EFER_LMA) | (old & EFER_LMA));
-    return true;
-}
-
-static bool r_pat(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)msr;
-    (void)arg;
-    *val = arch_vcpu_get(v, REG_PAT);
-    return true;
-}
-
-static bool w_pat(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    (void)msr;
-    (void)arg;
-    if (!pat_legal(val))
-        return false;
-    arch_vcpu_set(v, REG_PAT, val);
-    return true;
-}
-
-/* Indirect branch prediction barrier: a command without state, passed on (CPUID 80000008 EBX[12]). */
-static bool w_pred_cmd(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    (void)v;
-    (void)arg;
-    if (val & ~(u64)1)
-        return false;
-    return val ? arch_wrmsr_safe(msr, val) : true;
-}
-
-/* Microcode level of the real CPU: Linux compares it with lists of errata. */
-static bool r_ucode(struct vcpu *v, u32 msr, u64 *val, u64 arg)
-{
-    (void)v;
-    (void)arg;
-    if (!arch_rdmsr_safe(msr, val))
-        *val = 0;
-    return true;
-}
-
-/* Bit 24 says that the TSC counts at P0 frequency; Linux calls the firmware broken without it. */
-#define HWCR_TSC_FREQ_SEL BIT64(24)
-
-static bool w_hwcr(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    return w_slot(v, msr, val | HWCR_TSC_FREQ_SEL, arg);
-}
-
-/* Only zero: neither branch tracing nor last-branch records are virtualised, but Linux writes BTF when it
- * single-steps. */
-static bool w_debugctl(struct vcpu *v, u32 msr, u64 val, u64 arg)
-{
-    (void)msr;
-    (void)arg;
-    if (val & ~(u64)0x3)
-        return false;
-    if (val)
-        v->unowned++;
-    return true;
-}
-
-/* ---- the table ---- */
-
-/* MISC_ENABLE: fast strings, no BTS, no PEBS. VM_CR: SVM disabled and locked. DE_CFG: LFENCE serialises. */
-#define MISC_ENABLE_RESET 0x1801U
-#define VM_CR_DISABLED    0x18U
-#define DE_CFG_RESET      0x2U
-
-/* Four stretches of MSR space. Columns: index, name, read, write, argument, flags. */
-#define LOW_MSRS(X)                                                                                          \
-    X(0x00000010, TSC, r_tsc, w_tsc, 0, 0)                                                                   \
-    X(0x00000017, PLATFORM_ID, r_const, NULL, 0, INTEL)                                                      \
-    X(0x0000001b, APIC_BASE, r_lapic, w_lapic, 0, 0)                                                         \
-    X(0x0000003a, FEATURE_CONTROL, r_const, NULL, 1, INTEL) /* locked, VMX off */                            \
-    X(0x00000049, PRED_CMD, NULL, w_pred_cmd, 0, 0)                                                          \
-    X(0x00000079, UCODE_WRITE, NULL, w_drop, 0, INTEL)                                                       \
-    X(0x0000008b, UCODE_REV, r_ucode, w_drop, 0, 0)                                                          \
-    X(0x000000ce, PLATFORM_INFO, r_const, NULL, 0, INTEL)                                                    \
-    X(0x000000fe, MTRRCAP, r_const, NULL, MTRR_CAP, 0)                                                       \
-    X(0x00000174, SYSENTER_CS, r_live, w_live, 0, RD | WR)                                                   \
-    X(0x00000175, SYSENTER_ESP, r_live, w_live, 1, RD | WR)                                                  \
-    X(0x00000176, SYSENTER_EIP, r_live, w_live, 1, RD | WR)                                                  \
-    X(0x00000179, MCG_CAP, r_const, NULL, 0, 0) /* no banks */                                               \
-    X(0x0000017a, MCG_STATUS, r_slot, w_slot, SLOT_MCG_STATUS, 0)                                            \
-    X(0x000001a0, MISC_ENABLE, r_slot, w_slot, SLOT_MISC_ENABLE, INTEL)                                      \
-    X(0x000001d9, DEBUGCTL, r_const, w_debugctl, 0, 0)                                                       \
-    X(0x000001db, LBR_FROM, r_const, NULL, 0, AMD)                                                           \
-    X(0x000001dc, LBR_TO, r_const, NULL, 0, AMD)                                                             \
-    X(0x000001dd, LER_FROM, r_const, NULL, 0, AMD)                                                           \
-    X(0x000001de, LER_TO, r_const, NULL, 0, AMD)                                                             \
-    X(0x00000277, PAT, r_pat, w_pat, 0, 0)
-#define EXT_MSRS(X)                                                                                          \
-    X(0xc0000080, EFER, r_efer, w_efer, 0, 0)                                                                \
-    X(0xc0000081, STAR, r_live, w_live, 0, RD | WR)                                                          \
-    X(0xc0000082, LSTAR, r_live, w_live, 1, RD | WR)                                                         \
-    X(0xc0000083, CSTAR, r_live, w_live, 1, RD | WR)                                                         \
-    X(0xc0000084, SFMASK, r_live, w_live, 0, RD | WR)                                                        \
-    X(0xc0000100, FS_BASE, r_live, w_live, 1, RD | WR)                                                       \
-    X(0xc0000101, GS_BASE, r_live, w_live, 1, RD | WR)                                                       \
-    X(0xc0000102, KERNEL_GS_BASE, r_live, w_live, 1, RD | WR)                                                \
-    X(0xc0000103, TSC_AUX, r_own, w_own, 0, RD | WR)
-#define AMD_MSRS(X)                                                                                          \
-    X(0xc0010010, SYSCFG, r_const, w_drop, 0, AMD)                                                           \
-    X(0xc0010015, HWCR, r_slot, w_hwcr, SLOT_HWCR, AMD)                                                      \
-    X(0xc001001a, TOP_MEM, r_const, NULL, 0, AMD)                                                            \
-    X(0xc001001d, TOM2, r_const, NULL, 0, AMD)                                                               \
-    X(0xc001001f, NB_CFG, r_slot, w_slot, SLOT_NB_CFG, AMD)                                                  \
-    X(0xc0010020, PATCH_LOADER, NULL, w_drop, 0, AMD)                                                        \
-    X(0xc0010055, INT_PENDING, r_const, w_drop, 0, AMD)                                                      \
-    X(0xc0010058, MMIO_CONF_BASE, r_const, NULL, 0, AMD) /* disabled */                                      \
-    X(0xc0010114, VM_CR, r_const, w_drop, VM_CR_DISABLED, AMD)
-#define OTHER_MSRS(X)                                                                                        \
-    X(0x000006e0, TSC_DEADLINE, r_lapic, w_lapic, 0, 0)                                                      \
-    X(0xc0011029, DE_CFG, r_slot, w_slot, SLOT_DE_CFG, AMD)
-
-#define ALL_MSRS(X) LOW_MSRS(X) EXT_MSRS(X) AMD_MSRS(X) OTHER_MSRS(X)
-
-#define LOW_END   0x278U
-#define EXT_FIRST 0xc0000080U
-#define EXT_END   0xc0000104U
-#define AMD_FIRST 0xc0010010U
-#define AMD_END   0xc0010115U
-
-enum {
-    POL_UNKNOWN,
-#define X(index, name, read, write, arg, flags) POL_##name,
-    ALL_MSRS(X)
-#undef X
-};
-
-static const struct msr_policy policies[] = {{NULL, NULL, 0, 0}, /* POL_UNKNOWN */
-#define X(index, name, read, write, arg, flags) {read, write, arg, flags},
-                                             ALL_MSRS(X)
-#undef X
-};
-
-/* MSR to line, so that finding the policy costs a handful of instructions. */
-#define X(index, name, read, write, arg, flags) [index] = POL_##name,
-static const u8 low_line[LOW_END] = {LOW_MSRS(X)};
-#undef X
-#define X(index, name, read, write, arg, flags) [index - EXT_FIRST] = POL_##name,
-static const u8 ext_line[EXT_END - EXT_FIRST] = {EXT_MSRS(X)};
-#undef X
-#define X(index, name, read, write, arg, flags) [index - AMD_FIRST] = POL_##name,
-static const u8 amd_line[AMD_END - AMD_FIRST] = {AMD_MSRS(X)};
-#undef X
-
-static inline const struct msr_policy *find(u32 msr)
-{
-    u32 line = POL_UNKNOWN;
-
-    if (msr < LOW_END) {
-        line = low_line[msr];
-    } else if (msr - EXT_FIRST < EXT_END - EXT_FIRST) {
-        line = ext_line[msr - EXT_FIRST];
-    } else if (msr - AMD_FIRST < AMD_END - AMD_FIRST) {
-        line = amd_line[msr - AMD_FIRST];
-    } else {
-        switch (msr) {
-#define X(index, name, read, write, arg, flags)                                                              \
-    case index:                                                                                              \
-        line = POL_##name;                                                                                   \
-        break;
-            OTHER_MSRS(X)
-#undef X
-        default:
-            break;
-        }
-    }
-    return &policies[line];
-}
-
-/* False for a register of the other vendor. */
-static inline bool here(const struct msr_policy *p)
-{
-    if (LIKELY(!(p->flags & (AMD | INTEL))))
-        return true;
-    return !(p->flags & (cfg_board.vendor == CPU_VENDOR_AMD ? INTEL : AMD));
-}
 
 static COLD bool refuse(struct vcpu *v, u32 msr, const char *what)
 {
@@ -334,7 +39,7 @@ static COLD bool refuse(struct vcpu *v, u32 msr, const char *what)
     return false;
 }
 
-/* Neither table nor x2APIC: an MTRR, or refused. */
+/* Not in the table: x2APIC, an MTRR, or refused. */
 static NOINLINE bool rdmsr_rest(struct vcpu *v, u32 msr, u64 *val)
 {
     if (msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST)
@@ -353,32 +58,354 @@ static NOINLINE bool wrmsr_rest(struct vcpu *v, u32 msr, u64 val)
     return refuse(v, msr, "write");
 }
 
+static bool r_none(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)line;
+    return rdmsr_rest(v, msr, val);
+}
+
+static bool w_none(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)line;
+    return wrmsr_rest(v, msr, val);
+}
+
+static bool r_const(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)v;
+    (void)msr;
+    *val = args[line];
+    return true;
+}
+
+static bool w_drop(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)v;
+    (void)msr;
+    (void)val;
+    (void)line;
+    return true;
+}
+
+static bool r_slot(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)msr;
+    *val = guest_msrs[v->index].slot[args[line]];
+    return true;
+}
+
+static bool w_slot(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)msr;
+    guest_msrs[v->index].slot[args[line]] = val;
+    return true;
+}
+
+/* Registers that only one vendor's processors have. The C001xxxx range is AMD's as a whole. */
+static bool r_intel(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    return is_amd() ? rdmsr_rest(v, msr, val) : r_const(v, msr, val, line);
+}
+
+static bool r_intel_slot(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    return is_amd() ? rdmsr_rest(v, msr, val) : r_slot(v, msr, val, line);
+}
+
+static bool w_intel_slot(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    return is_amd() ? wrmsr_rest(v, msr, val) : w_slot(v, msr, val, line);
+}
+
+static bool w_intel_drop(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    return is_amd() ? wrmsr_rest(v, msr, val) : w_drop(v, msr, val, line);
+}
+
+static bool r_amd(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    return is_amd() ? r_const(v, msr, val, line) : rdmsr_rest(v, msr, val);
+}
+
+/* Registers that the CPU holds for the guest; an access exits only where a bitmap is missing. */
+static bool r_live(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)line;
+    return arch_vcpu_live_msr(v, msr, false, val);
+}
+
+/* argument 1: addresses, which must be canonical */
+static bool w_live(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    if (args[line] && (u64)((s64)(val << 16) >> 16) != val)
+        return false;
+    return arch_vcpu_live_msr(v, msr, true, &val);
+}
+
+/* The hypervisor never uses TSC_AUX and no other vCPU shares the CPU: the register itself is the guest's. */
+static bool r_own(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)v;
+    (void)line;
+    return arch_rdmsr_safe(msr, val);
+}
+
+static bool w_own(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)v;
+    (void)line;
+    return arch_wrmsr_safe(msr, val);
+}
+
+/* The one that is read most, straight from the local APIC's state. */
+static bool r_apic_base(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)msr;
+    (void)line;
+    *val = vlapic_of(v)->base_msr;
+    return true;
+}
+
+static bool r_lapic(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)line;
+    return vlapic_msr_read(v, msr, val);
+}
+
+static bool w_lapic(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)line;
+    return vlapic_msr_write(v, msr, val);
+}
+
+static bool r_tsc(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)msr;
+    (void)line;
+    *val = arch_tsc() + arch_vcpu_tsc_offset(v);
+    return true;
+}
+
+static bool w_tsc(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)msr;
+    (void)line;
+    arch_vcpu_set_tsc_offset(v, val - arch_tsc());
+    vlapic_tsc_moved(v);
+    return true;
+}
+
+static bool r_efer(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)msr;
+    (void)line;
+    *val = arch_vcpu_get(v, REG_EFER) & ~EFER_SVME;
+    return true;
+}
+
+/* LMA follows LME and CR0.PG and ignores writes; LME may not change while paging is on (APM vol. 2 3.1.7, SDM
+ * vol. 3A 9.8.5). */
+static bool w_efer(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    u64 old = arch_vcpu_get(v, REG_EFER);
+
+    (void)msr;
+    (void)line;
+    if (val & ~guest_cpu.efer)
+        return false;
+    if (((val ^ old) & EFER_LME) && (arch_vcpu_get(v, REG_CR0) & CR0_PG))
+        return false;
+    arch_vcpu_set(v, REG_EFER, (val & ~EFER_LMA) | (old & EFER_LMA));
+    return true;
+}
+
+static bool r_pat(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)msr;
+    (void)line;
+    *val = arch_vcpu_get(v, REG_PAT);
+    return true;
+}
+
+static bool w_pat(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)msr;
+    (void)line;
+    if (!pat_legal(val))
+        return false;
+    arch_vcpu_set(v, REG_PAT, val);
+    return true;
+}
+
+/* Indirect branch prediction barrier: a command without state, passed on (CPUID 80000008 EBX[12]). */
+static bool w_pred_cmd(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)v;
+    (void)line;
+    if (val & ~(u64)1)
+        return false;
+    return val ? arch_wrmsr_safe(msr, val) : true;
+}
+
+/* Microcode level of the real CPU: Linux compares it with lists of errata. */
+static bool r_ucode(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)v;
+    (void)line;
+    if (!arch_rdmsr_safe(msr, val))
+        *val = 0;
+    return true;
+}
+
+/* Bit 24 says that the TSC counts at P0 frequency; Linux calls the firmware broken without it. */
+#define HWCR_TSC_FREQ_SEL BIT64(24)
+
+static bool w_hwcr(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    return w_slot(v, msr, val | HWCR_TSC_FREQ_SEL, line);
+}
+
+/* Only zero: neither branch tracing nor last-branch records are virtualised, but Linux writes BTF when it
+ * single-steps. */
+static bool w_debugctl(struct vcpu *v, u32 msr, u64 val, u32 line)
+{
+    (void)msr;
+    (void)line;
+    if (val & ~(u64)0x3)
+        return false;
+    if (val)
+        v->unowned++;
+    return true;
+}
+
+/* ---- the table ---- */
+
+/* MISC_ENABLE: fast strings, no BTS, no PEBS. VM_CR: SVM disabled and locked. DE_CFG: LFENCE serialises. */
+#define MISC_ENABLE_RESET 0x1801U
+#define VM_CR_DISABLED    0x18U
+#define DE_CFG_RESET      0x2U
+
+/* Four stretches of MSR space. Columns: index, name, read, write, argument, direct. */
+#define LOW_MSRS(X)                                                                                          \
+    X(0x00000010, TSC, r_tsc, w_tsc, 0, 0)                                                                   \
+    X(0x00000017, PLATFORM_ID, r_intel, w_none, 0, 0)                                                        \
+    X(0x0000001b, APIC_BASE, r_apic_base, w_lapic, 0, 0)                                                     \
+    X(0x0000003a, FEATURE_CONTROL, r_intel, w_none, 1, 0) /* locked, VMX off */                              \
+    X(0x00000049, PRED_CMD, r_none, w_pred_cmd, 0, 0)                                                        \
+    X(0x00000079, UCODE_WRITE, r_none, w_intel_drop, 0, 0)                                                   \
+    X(0x0000008b, UCODE_REV, r_ucode, w_drop, 0, 0)                                                          \
+    X(0x000000ce, PLATFORM_INFO, r_intel, w_none, 0, 0)                                                      \
+    X(0x000000fe, MTRRCAP, r_const, w_none, MTRR_CAP, 0)                                                     \
+    X(0x00000174, SYSENTER_CS, r_live, w_live, 0, RD | WR)                                                   \
+    X(0x00000175, SYSENTER_ESP, r_live, w_live, 1, RD | WR)                                                  \
+    X(0x00000176, SYSENTER_EIP, r_live, w_live, 1, RD | WR)                                                  \
+    X(0x00000179, MCG_CAP, r_const, w_none, 0, 0) /* no banks */                                             \
+    X(0x0000017a, MCG_STATUS, r_slot, w_slot, SLOT_MCG_STATUS, 0)                                            \
+    X(0x000001a0, MISC_ENABLE, r_intel_slot, w_intel_slot, SLOT_MISC_ENABLE, 0)                              \
+    X(0x000001d9, DEBUGCTL, r_const, w_debugctl, 0, 0)                                                       \
+    X(0x000001db, LBR_FROM, r_amd, w_none, 0, 0)                                                             \
+    X(0x000001dc, LBR_TO, r_amd, w_none, 0, 0)                                                               \
+    X(0x000001dd, LER_FROM, r_amd, w_none, 0, 0)                                                             \
+    X(0x000001de, LER_TO, r_amd, w_none, 0, 0)                                                               \
+    X(0x00000277, PAT, r_pat, w_pat, 0, 0)
+#define EXT_MSRS(X)                                                                                          \
+    X(0xc0000080, EFER, r_efer, w_efer, 0, 0)                                                                \
+    X(0xc0000081, STAR, r_live, w_live, 0, RD | WR)                                                          \
+    X(0xc0000082, LSTAR, r_live, w_live, 1, RD | WR)                                                         \
+    X(0xc0000083, CSTAR, r_live, w_live, 1, RD | WR)                                                         \
+    X(0xc0000084, SFMASK, r_live, w_live, 0, RD | WR)                                                        \
+    X(0xc0000100, FS_BASE, r_live, w_live, 1, RD | WR)                                                       \
+    X(0xc0000101, GS_BASE, r_live, w_live, 1, RD | WR)                                                       \
+    X(0xc0000102, KERNEL_GS_BASE, r_live, w_live, 1, RD | WR)                                                \
+    X(0xc0000103, TSC_AUX, r_own, w_own, 0, RD | WR)
+#define AMD_MSRS(X)                                                                                          \
+    X(0xc0010010, SYSCFG, r_const, w_drop, 0, 0)                                                             \
+    X(0xc0010015, HWCR, r_slot, w_hwcr, SLOT_HWCR, 0)                                                        \
+    X(0xc001001a, TOP_MEM, r_const, w_none, 0, 0)                                                            \
+    X(0xc001001d, TOM2, r_const, w_none, 0, 0)                                                               \
+    X(0xc001001f, NB_CFG, r_slot, w_slot, SLOT_NB_CFG, 0)                                                    \
+    X(0xc0010020, PATCH_LOADER, r_none, w_drop, 0, 0)                                                        \
+    X(0xc0010055, INT_PENDING, r_const, w_drop, 0, 0)                                                        \
+    X(0xc0010058, MMIO_CONF_BASE, r_const, w_none, 0, 0) /* disabled */                                      \
+    X(0xc0010114, VM_CR, r_const, w_drop, VM_CR_DISABLED, 0)
+#define OTHER_MSRS(X)                                                                                        \
+    X(0x000006e0, TSC_DEADLINE, r_lapic, w_lapic, 0, 0)                                                      \
+    X(0xc0011029, DE_CFG, r_slot, w_slot, SLOT_DE_CFG, 0)
+
+#define ALL_MSRS(X) LOW_MSRS(X) EXT_MSRS(X) AMD_MSRS(X) OTHER_MSRS(X)
+
+#define LOW_END   0x278U
+#define EXT_FIRST 0xc0000080U
+#define EXT_END   0xc0000104U
+#define AMD_FIRST 0xc0010010U
+#define AMD_END   0xc0010115U
+
+enum {
+    POL_UNKNOWN,
+#define X(index, name, read, write, arg, direct) POL_##name,
+    ALL_MSRS(X)
+#undef X
+};
+
+#define X(index, name, read, write, arg, direct) read,
+static const msr_read_fn reads[] = {r_none, ALL_MSRS(X)};
+#undef X
+#define X(index, name, read, write, arg, direct) write,
+static const msr_write_fn writes[] = {w_none, ALL_MSRS(X)};
+#undef X
+#define X(index, name, read, write, arg, direct) arg,
+static const u64 args[] = {0, ALL_MSRS(X)};
+#undef X
+#define X(index, name, read, write, arg, direct) direct,
+static const u8 direct_of[] = {0, ALL_MSRS(X)};
+#undef X
+
+/* MSR to line, so that finding the policy costs a handful of instructions. */
+#define X(index, name, read, write, arg, direct) [index] = POL_##name,
+static const u8 low_line[LOW_END] = {LOW_MSRS(X)};
+#undef X
+#define X(index, name, read, write, arg, direct) [index - EXT_FIRST] = POL_##name,
+static const u8 ext_line[EXT_END - EXT_FIRST] = {EXT_MSRS(X)};
+#undef X
+#define X(index, name, read, write, arg, direct) [index - AMD_FIRST] = POL_##name,
+static const u8 amd_line[AMD_END - AMD_FIRST] = {AMD_MSRS(X)};
+#undef X
+
+static inline u32 find(u32 msr)
+{
+    if (LIKELY(msr < LOW_END))
+        return low_line[msr];
+    if (msr == MSR_TSC_DEADLINE)
+        return POL_TSC_DEADLINE;
+    if (msr - EXT_FIRST < EXT_END - EXT_FIRST)
+        return ext_line[msr - EXT_FIRST];
+    if (msr - AMD_FIRST < AMD_END - AMD_FIRST)
+        return is_amd() ? amd_line[msr - AMD_FIRST] : POL_UNKNOWN;
+    return msr == 0xc0011029 && is_amd() ? POL_DE_CFG : POL_UNKNOWN;
+}
+
 bool guest_rdmsr(struct vcpu *v, u32 msr, u64 *val)
 {
-    const struct msr_policy *p = find(msr);
+    u32 line = find(msr);
 
-    if (LIKELY(p->read && here(p)))
-        return p->read(v, msr, val, p->arg);
-    return rdmsr_rest(v, msr, val);
+    return reads[line](v, msr, val, line);
 }
 
 bool guest_wrmsr(struct vcpu *v, u32 msr, u64 val)
 {
-    const struct msr_policy *p = find(msr);
+    u32 line = find(msr);
 
-    if (LIKELY(p->write && here(p)))
-        return p->write(v, msr, val, p->arg);
-    return wrmsr_rest(v, msr, val);
+    return writes[line](v, msr, val, line);
 }
 
 bool guest_msr_direct_read(u32 msr)
 {
-    return (find(msr)->flags & RD) != 0;
+    return (direct_of[find(msr)] & RD) != 0;
 }
 
 bool guest_msr_direct_write(u32 msr)
 {
-    return (find(msr)->flags & WR) != 0;
+    return (direct_of[find(msr)] & WR) != 0;
 }
 
 void guest_msrs_reset(struct vcpu *v)

@@ -127,6 +127,8 @@ static PRINTF(1, 2) void dump_line(const char *fmt, ...)
 
 typedef unsigned long long ull;
 
+extern const u8 ld_text_start[], ld_text_end[];
+
 static void dump_pf(u64 error)
 {
     dump_line("  %s of %s page, %s; cr2 %016llx\n",
@@ -136,9 +138,14 @@ static void dump_pf(u64 error)
               (ull)read_cr2());
 }
 
+/*
+ * The code keeps no frame pointers (they would cost every exit some two dozen instructions), so callers are
+ * what on the stack points into the text: a few of them may be left over from earlier calls.
+ */
 static void dump_stack(const struct trap_frame *f)
 {
-    u64 bp = f->rbp, v, ret;
+    u32 callers = 0;
+    u64 v;
 
     dump_line("  stack:");
     for (u32 i = 0; i < 24; i++) {
@@ -146,14 +153,14 @@ static void dump_stack(const struct trap_frame *f)
             break;
         dump_line("%s %016llx", i % 4 == 0 ? "\n   " : "", (ull)v);
     }
-    dump_line("\n  called from:");
-    for (u32 i = 0; i < 12 && bp && (bp & 7) == 0; i++) {
-        if (!safe_read64(bp + 8, &ret) || !safe_read64(bp, &v))
+    dump_line("\n  called from, as far as the stack tells:");
+    for (u32 i = 0; i < 256 && callers < 12; i++) {
+        if (!safe_read64(f->rsp + (u64)i * 8, &v))
             break;
-        dump_line(" %016llx", (ull)ret);
-        if (v <= bp)
-            break;
-        bp = v;
+        if (v >= (u64)ld_text_start && v < (u64)ld_text_end) {
+            dump_line(" %016llx", (ull)v);
+            callers++;
+        }
     }
     dump_line("\n");
 }

@@ -5,20 +5,22 @@
  */
     .text
 
-    .macro load_guest base
-    movq 8(\base), %rcx
-    movq 16(\base), %rdx
-    movq 24(\base), %rbx
-    movq 40(\base), %rbp
-    movq 48(\base), %rsi
-    movq 64(\base), %r8
-    movq 72(\base), %r9
-    movq 80(\base), %r10
-    movq 88(\base), %r11
-    movq 96(\base), %r12
-    movq 104(\base), %r13
-    movq 112(\base), %r14
-    movq 120(\base), %r15
+    /* From the struct svm_vcpu in RBX. */
+    .macro load_guest
+    movq 8(%rbx), %rcx
+    movq 16(%rbx), %rdx
+    movq 40(%rbx), %rbp
+    movq 48(%rbx), %rsi
+    movq 56(%rbx), %rdi
+    movq 64(%rbx), %r8
+    movq 72(%rbx), %r9
+    movq 80(%rbx), %r10
+    movq 88(%rbx), %r11
+    movq 96(%rbx), %r12
+    movq 104(%rbx), %r13
+    movq 112(%rbx), %r14
+    movq 120(%rbx), %r15
+    movq 24(%rbx), %rbx
     .endm
 
 /* Offsets that svm.h, vmcb.h and core/vcpu.h assert. */
@@ -51,10 +53,10 @@ svm_enter:
     pushq %r14
     pushq %r15
     pushq %rdi
+    movq %rdi, %rbx
 .Lenter:
-    movq S_VMCB_PA(%rdi), %rax
-    load_guest %rdi
-    movq 56(%rdi), %rdi
+    movq S_VMCB_PA(%rbx), %rax
+    load_guest
     vmrun %rax
     movq (%rsp), %rax
     movq %rcx, 8(%rax)
@@ -94,12 +96,11 @@ svm_enter:
     subl %r12d, %eax
     addq $1, (%r14, %r13)
     addq %rax, 8(%r14, %r13)
-    movq %rbx, %rdi
     movl (%r14), %eax
     orl CPU_REQUESTS, %eax
     jz .Lenter
-    call svm_before_entry
     movq %rbx, %rdi
+    call svm_before_entry
     testb %al, %al
     jnz .Lenter
     popq %rdi

@@ -49,10 +49,11 @@ static inline void skip(struct svm_vcpu *s, unsigned len)
     struct vmcb *c = s->vmcb;
 
     c->int_shadow = 0;
-    if (svm_features & SVM_FEAT_NRIPS)
+    if (svm_features & SVM_FEAT_NRIPS) {
         c->rip = c->nrip;
-    else
-        c->rip += len;
+        return;
+    }
+    c->rip += len;
 }
 
 /* Handlers that may look at RSP, which VMRUN keeps in the VMCB, stand between these two; the short ones go
@@ -72,25 +73,34 @@ static void exit_cpuid(struct svm_vcpu *s)
     guest_cpuid(s->v);
 }
 
+static NOINLINE void exit_wrmsr(struct svm_vcpu *s)
+{
+    const u64 *g = s->regs.gpr;
+
+    if (guest_wrmsr(s->v, (u32)g[GPR_RCX], (u32)g[GPR_RAX] | (g[GPR_RDX] << 32)))
+        skip(s, 2);
+    else
+        guest_gp(s->v);
+}
+
 static void exit_msr(struct svm_vcpu *s)
 {
     u64 *g = s->regs.gpr;
-    u64 val;
+    union {
+        u64 val;
+        u32 half[2];
+    } m;
 
-    if (s->vmcb->exitinfo1 & 1) {
-        val = (u32)g[GPR_RAX] | (g[GPR_RDX] << 32);
-        if (!guest_wrmsr(s->v, (u32)g[GPR_RCX], val)) {
-            guest_gp(s->v);
-            return;
-        }
-    } else {
-        if (!guest_rdmsr(s->v, (u32)g[GPR_RCX], &val)) {
-            guest_gp(s->v);
-            return;
-        }
-        g[GPR_RAX] = (u32)val;
-        g[GPR_RDX] = val >> 32;
+    if (UNLIKELY(s->vmcb->exitinfo1 & 1)) {
+        exit_wrmsr(s);
+        return;
     }
+    if (UNLIKELY(!guest_rdmsr(s->v, (u32)g[GPR_RCX], &m.val))) {
+        guest_gp(s->v);
+        return;
+    }
+    g[GPR_RAX] = m.half[0];
+    g[GPR_RDX] = m.half[1];
     skip(s, 2);
 }
 

@@ -1,6 +1,6 @@
 /*
  * State of one virtual local APIC and the short helpers that all of its files use. Private to the vlapic
- * files, events.c and dump.c.
+ * files, events.c and dump.c; guest/msr.c reads base_msr.
  *
  * Who may touch what: IRR, TMR, irr_words, esr_pending, nmi and extint take atomic updates from any CPU;
  * everything else is written on the vCPU's own pCPU only (or while the VM does not run). Other CPUs read id,

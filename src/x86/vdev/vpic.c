@@ -230,14 +230,10 @@ static u8 poll_read(struct vpic *p, bool master)
     return (u8)(0x80 | in);
 }
 
-static bool pic_port(struct irqchip *c, unsigned which, u16 port, u8 size, bool write, u32 *val)
+static NOINLINE bool pic_slow(struct irqchip *c, unsigned which, u16 port, u8 size, bool write, u32 *val)
 {
     struct vpic *p = &c->pic[which];
 
-    if (!write && (port & 1) && LIKELY(!p->poll)) {
-        *val = atomic_load_relaxed(&p->imr);
-        return true;
-    }
     if (size != 1)
         return false;
     spin_lock(&c->lock);
@@ -252,6 +248,18 @@ static bool pic_port(struct irqchip *c, unsigned which, u16 port, u8 size, bool 
     pic_update(c);
     spin_unlock(&c->lock);
     return true;
+}
+
+/* Reading the mask register needs no lock: it is one byte. */
+static inline bool pic_port(struct irqchip *c, unsigned which, u16 port, u8 size, bool write, u32 *val)
+{
+    struct vpic *p = &c->pic[which];
+
+    if (LIKELY(!write) && (port & 1) && LIKELY(!p->poll)) {
+        *val = atomic_load_relaxed(&p->imr);
+        return true;
+    }
+    return pic_slow(c, which, port, size, write, val);
 }
 
 static bool master_port(struct vcpu *v, void *dev, u16 port, u8 size, bool write, u32 *val)

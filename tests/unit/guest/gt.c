@@ -1,10 +1,11 @@
 #include "gt.h"
 #include <core/hcall.h>
 #include "core/core_impl.h"
-#include "x86/vdev/vlapic.h"
+#include "x86/vdev/vlapic_state.h"
 
 struct vm vms[CFG_VMS];
 struct vcpu vcpus[CFG_VCPUS];
+struct vlapic vlapics[CFG_VCPUS];
 struct vm *const gt_vm = &vms[0];
 struct vcpu *const gt_v = &vcpus[0];
 struct fake_vcpu *const gt_f = &fake_vcpus[0];
@@ -43,8 +44,9 @@ bool vlapic_msr_read(struct vcpu *v, u32 msr, u64 *val)
 
 bool vlapic_msr_write(struct vcpu *v, u32 msr, u64 val)
 {
-    (void)v;
     gt_lapic_msr = msr;
+    if (msr == MSR_APIC_BASE && gt_lapic_ok)
+        vlapics[v->index].base_msr = val;
     gt_lapic_val = val;
     return gt_lapic_ok;
 }
@@ -138,6 +140,7 @@ void gt_setup(void)
     fake_reset();
     memset(vms, 0, sizeof(vms));
     memset(vcpus, 0, sizeof(vcpus));
+    memset(vlapics, 0, sizeof(vlapics));
     memset(gt_mmio, 0, sizeof(gt_mmio));
     gt_logged = 0;
     gt_fatal = NULL;

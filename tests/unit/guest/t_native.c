@@ -132,6 +132,7 @@ static void both(const u8 *b, const struct insn *in, struct native *n, u64 opera
     u64 mask = flag_mask(in) | RFLAGS_DF;
     bool write = (in->flags & INSN_MEM_WRITE) && (!(in->flags & INSN_MEM_READ) || (rnd() & 1));
     unsigned exits = 0;
+    u64 at;
 
     for (u64 i = 0; i < WIN_LEN; i += 8) {
         u64 r = rnd();
@@ -143,7 +144,10 @@ static void both(const u8 *b, const struct insn *in, struct native *n, u64 opera
         gt_f->regs.gpr[r] = n->gpr[r];
     n->rflags |= 0x202;
     GREG(RFLAGS) = n->rflags;
-    gt_code((const char *)b, in->len);
+    /* anywhere, also across two pages */
+    at = GT_CODE + 0x1000 - 24 + rnd() % 40;
+    gt_write(at, b, INSN_BUF);
+    GREG(RIP) = at;
     memcpy(code_page, b, in->len);
     code_page[in->len] = 0xc3;
 
@@ -154,9 +158,9 @@ static void both(const u8 *b, const struct insn *in, struct native *n, u64 opera
                    false);
         ck_assert_msg(!gt_f->queued && !gt_fatal, "%s: fault or fatal", hex(b, in->len));
         ck_assert_uint_lt(++exits, 100);
-    } while (GREG(RIP) == GT_CODE);
+    } while (GREG(RIP) == at);
 
-    ck_assert_uint_eq(GREG(RIP), GT_CODE + in->len);
+    ck_assert_uint_eq(GREG(RIP), at + in->len);
     for (int r = 0; r < 16; r++)
         if (r != GPR_RSP && gt_f->regs.gpr[r] != n->gpr[r])
             ck_abort_msg("%s: register %d is %lx, CPU says %lx", hex(b, in->len), r, gt_f->regs.gpr[r],
@@ -172,6 +176,8 @@ static const u8 one_byte_ops[] = {
     0x21, 0x22, 0x23, 0x28, 0x29, 0x2a, 0x2b, 0x30, 0x31, 0x32, 0x33, 0x38, 0x39, 0x3a, 0x3b, 0x63, 0x80,
     0x81, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8b, 0xc6, 0xc7, 0xf6, 0xf7, 0xfe, 0xff};
 static const u8 two_byte_ops[] = {0xa3, 0xab, 0xb3, 0xbb, 0xba, 0xb6, 0xb7, 0xbe, 0xbf};
+
+static const u8 mov_ops[] = {0x89, 0x8b, 0xc7};
 
 static unsigned random_insn(u8 b[INSN_BUF])
 {
@@ -190,6 +196,8 @@ static unsigned random_insn(u8 b[INSN_BUF])
     if (rnd() % 4 == 0) {
         b[n++] = 0x0f;
         b[n++] = two_byte_ops[rnd() % ARRAY_SIZE(two_byte_ops)];
+    } else if (rnd() % 4 == 0) {
+        b[n++] = mov_ops[rnd() % ARRAY_SIZE(mov_ops)]; /* the short way (plain_mov.c) */
     } else {
         b[n++] = one_byte_ops[rnd() % ARRAY_SIZE(one_byte_ops)];
     }

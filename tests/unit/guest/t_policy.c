@@ -356,7 +356,7 @@ END_TEST
 
 START_TEST(apic_registers_go_to_the_local_apic)
 {
-    static const u32 list[] = {0x1b, 0x6e0, 0x800, 0x830, 0x8ff};
+    static const u32 list[] = {0x6e0, 0x800, 0x830, 0x8ff};
 
     for (unsigned i = 0; i < ARRAY_SIZE(list); i++) {
         gt_lapic_ok = true;
@@ -369,6 +369,20 @@ START_TEST(apic_registers_go_to_the_local_apic)
         ck_assert(!rd(list[i]));
         ck_assert(!guest_wrmsr(gt_v, list[i], 0));
     }
+}
+END_TEST
+
+START_TEST(the_apic_base_is_the_local_apics)
+{
+    u64 other;
+
+    WRITES(0x1b, 0xfee00900);
+    ck_assert_uint_eq(gt_lapic_msr, 0x1b);
+    READS(0x1b, 0xfee00900);
+    ck_assert(guest_rdmsr(&vcpus[1], 0x1b, &other));
+    ck_assert_uint_ne(other, 0xfee00900);
+    gt_lapic_ok = false;
+    REFUSES(0x1b, 0);
 }
 END_TEST
 
@@ -464,6 +478,7 @@ static void add(TCase *t)
     tcase_add_test(t, pat_takes_memory_types_only);
     tcase_add_test(t, tsc_reads_with_offset_and_writes_move_the_offset);
     tcase_add_test(t, apic_registers_go_to_the_local_apic);
+    tcase_add_test(t, the_apic_base_is_the_local_apics);
     tcase_add_test(t, mtrrs_look_like_firmware_left_them_and_check_writes);
     tcase_add_test(t, what_stock_linux_touches_on_amd_is_there);
     tcase_add_test(t, stored_registers_belong_to_one_vcpu);
