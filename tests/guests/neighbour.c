@@ -69,8 +69,8 @@ void guest_main(void)
     irq_set(VECTOR, on_timer);
     apic_timer_start(VECTOR, true, BEAT_MS * 1000000);
     printf("neighbour ready\n");
-    start_tsc = last_tsc = rdtsc();
-    last_pm = pm_timer();
+    clock_sample(&start_tsc, &last_pm);
+    last_tsc = start_tsc;
     for (;;) {
         const char *bad = NULL;
         u64 tsc, tsc_us, pm_us, i;
@@ -78,8 +78,7 @@ void guest_main(void)
 
         sti_hlt();
         cli();
-        pm = pm_timer();
-        tsc = rdtsc();
+        clock_sample(&tsc, &pm);
         pm_total += (pm - last_pm) & 0xffffff;
         tsc_us = (tsc - start_tsc) / (tsc_hz / 1000000);
         pm_us = pm_total * 1000000 / 3579545;

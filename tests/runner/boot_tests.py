@@ -134,8 +134,8 @@ def until_ready_fails():
     status, output = bulkhead(["run", "bench", "--headless", "--until-ready", "--timeout", "8", "--module",
                                "bench=" + build.path("tests/guests/triple_fault.elf")])
     need(status == 1, "status %d" % status)
-    need("vm 'bench' is not ready" in output and "triple_fault: now" in output and "stopped:" in output, output)
-    return 3
+    need("vm 'bench' is not ready" in output and "triple_fault: now" in output and "the hypervisor says 'vm bench: stopped: " in output, output)
+    return 4
 
 
 def listing():

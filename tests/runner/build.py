@@ -82,9 +82,14 @@ class Build:
             with open(log, encoding="utf-8", errors="replace") as file:
                 raise Problem(failure_text(self.name, file.read(), log))
 
+    def describe(self, quiet=False):
+        """Checks the configuration and makes the runner files alone; what is in run.json."""
+        self.ninja(["gen/run.json", "gen/grub.cfg"], quiet)
+        return self.config()
+
     def make(self, guests=(), quiet=False):
         """The hypervisor image, runner files and the guest programs that the scenario's modules name (and those in guests)."""
-        self.ninja(["gen/run.json", "gen/grub.cfg"], quiet)
+        self.describe(quiet)
         targets = ["src/bulkhead.elf32"] + ["tests/guests/%s.elf" % name for name in guests]
         for module in self.config()["modules"]:
             target = sources.guest_target(module["source"])

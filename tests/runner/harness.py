@@ -83,7 +83,7 @@ class Session:
     def tap(self, who, timeout=180):
         """Waits for the end of a TAP program; the number of its checks. Fails with the lines that are not ok."""
         def finished():
-            return (re.search(r"^(1\.\.(\d+)|Bail out!.*)$", self.machine.text[self.channel[who]], re.MULTILINE) or
+            return (re.search(r"^(1\.\.(\d+)|Bail out!.*)\n", self.machine.text[self.channel[who]], re.MULTILINE) or
                     re.search(r"(vm %s: stopped:.*)()$" % who, self.machine.text[self.channel["hypervisor"]], re.MULTILINE))
         found = self.machine.wait(finished, timeout, "the end of the program in %s" % who)
         text = self.since(who)

@@ -34,12 +34,12 @@ def prepare(options):
             raise Problem("--module %s: write NAME=FILE" % text)
         overrides[name] = path
     say("building scenario %s for board %s" % (options.scenario, options.board))
-    build.make()
-    config = build.config()
+    config = build.describe()
     if not config["emulator"] or config["emulator"]["kind"] != "qemu":
         raise Problem("board '%s' names no emulator that can run it; ./bulkhead build %s --board %s makes its image" %
                       (options.board, options.scenario, options.board))
     qemu.check_version(config["emulator"], options.board)
+    build.make()
     modules = build.modules(overrides)
     append = "console=mux" if options.headless else ""
     where = {"kernel": build.image32, "modules": modules, "append": append}
@@ -108,6 +108,12 @@ class Readiness:
                     del self.waiting[channel]
         return found
 
+    def lost(self, machine):
+        """Under machine.changed: the hypervisor's line that says that a VM which is awaited will not come, or None."""
+        names = "|".join(re.escape(vm["name"]) for vm in self.waiting.values())
+        found = re.search(r"vm (?:%s): (?:stopped: |not started: |off\b).*\n" % names, machine.text[mux.HYPERVISOR]) if names else None
+        return found.group(0).strip() if found else None
+
 
 def wait_ready(machine, config, timeout, report=say):
     """Waits until every VM with a ready text has printed it. Raises Problem that names the VM and its last console lines."""
@@ -117,10 +123,13 @@ def wait_ready(machine, config, timeout, report=say):
     while ready.waiting:
         names = ", ".join(vm["name"] for vm in ready.waiting.values())
         try:
-            found = machine.wait(lambda: ready.look(machine), max(0.1, min(end, next_note) - time.monotonic()), "readiness")
-            for vm in found:
-                report("%s is ready after %.1f s" % (vm["name"], time.monotonic() - machine.started))
-            continue
+            found = machine.wait(lambda: ready.look(machine) or ready.lost(machine), max(0.1, min(end, next_note) - time.monotonic()),
+                                 "readiness")
+            if isinstance(found, list):
+                for vm in found:
+                    report("%s is ready after %.1f s" % (vm["name"], time.monotonic() - machine.started))
+                continue
+            why = "the hypervisor says '%s'" % found
         except TimeoutError:
             if time.monotonic() < end:
                 report("  ... waiting for %s (%d s)" % (names, time.monotonic() - machine.started))

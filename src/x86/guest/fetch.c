@@ -45,12 +45,11 @@ bool emul_fetch(struct emul *e, u8 buf[INSN_BUF], unsigned want, unsigned *have)
 
 static COLD void log_undecodable(struct emul *e, const u8 *b)
 {
-    log_guest(
-        e->v->vm->id, LOG_ERROR,
-        "vm '%s' vCPU %u: no emulation for the instruction at %llx: %02x %02x %02x %02x %02x %02x %02x %02x "
-        "(accessed %llx)",
-        e->v->vm->cfg->name, e->v->id, (unsigned long long)e->p.rip, b[0], b[1], b[2], b[3], b[4], b[5], b[6],
-        b[7], (unsigned long long)(e->exit_known ? e->exit_gpa : 0));
+    log_guest(e->v->vm->id, LOG_ERROR,
+              "vCPU %u: no emulation for the instruction at %llx: %02x %02x %02x %02x %02x %02x %02x %02x "
+              "(accessed %llx)",
+              e->v->id, (unsigned long long)e->p.rip, b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7],
+              (unsigned long long)(e->exit_known ? e->exit_gpa : 0));
 }
 
 static bool decode_failed(struct emul *e, enum decode_result r, const u8 *b)

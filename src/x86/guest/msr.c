@@ -34,8 +34,7 @@ static inline bool is_amd(void)
 static COLD bool refuse(struct vcpu *v, u32 msr, const char *what)
 {
     v->unowned++;
-    log_guest(v->vm->id, LOG_DEBUG, "vm '%s' vCPU %u: %s of MSR 0x%x refused", v->vm->cfg->name, v->id, what,
-              msr);
+    log_guest(v->vm->id, LOG_DEBUG, "vCPU %u: %s of MSR 0x%x refused", v->id, what, msr);
     return false;
 }
 

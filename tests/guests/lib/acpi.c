@@ -147,26 +147,46 @@ u32 pm_timer(void)
     return inl((u16)acpi_pm_timer_port) & 0xffffff;
 }
 
+/* A PM timer value and the TSC at the same moment: of several tries the one that was interrupted least. */
+void clock_sample(u64 *tsc, u32 *pm)
+{
+    u64 best = ~(u64)0;
+
+    for (int i = 0; i < 8; i++) {
+        u64 t0 = rdtsc();
+        u32 p = pm_timer();
+        u64 t1 = rdtsc();
+
+        if (t1 - t0 < best) {
+            best = t1 - t0;
+            *tsc = t0 + best / 2;
+            *pm = p;
+        }
+    }
+}
+
 void time_init(void)
 {
     const u32 span = 3579545 / 20; /* 50 ms */
-    u32 start, t;
-    u64 tsc;
+    u32 start, end, count;
+    u64 tsc, tsc_end, apic_tsc;
 
     if (acpi_pm_timer_port == 0)
         bail("no ACPI PM timer to calibrate with");
     apic_write(APIC_TDCR, 3);
     apic_write(APIC_LVT_TIMER, (u32)LVT_MASKED | 0x20);
-    start = pm_timer();
-    tsc = rdtsc();
+    clock_sample(&tsc, &start);
     apic_write(APIC_TMICT, 0xffffffff);
+    apic_tsc = rdtsc();
     do {
         pause();
-        t = (pm_timer() - start) & 0xffffff;
-    } while (t < span);
-    apic_timer_hz = (u64)(0xffffffff - apic_read(APIC_TMCCT)) * 16 * 3579545 / t;
-    tsc_hz = (rdtsc() - tsc) * 3579545 / t;
+    } while (((pm_timer() - start) & 0xffffff) < span);
+    count = 0xffffffff - apic_read(APIC_TMCCT);
+    apic_tsc = rdtsc() - apic_tsc;
+    clock_sample(&tsc_end, &end);
     apic_write(APIC_TMICT, 0);
+    tsc_hz = (tsc_end - tsc) * 3579545 / ((end - start) & 0xffffff);
+    apic_timer_hz = (u64)count * 16 * (tsc_hz / 1000) / (apic_tsc / 1000);
     if (tsc_hz < 1000000 || apic_timer_hz < 100000)
         bail("clocks do not run: tsc %lu Hz, apic timer %lu Hz", tsc_hz, apic_timer_hz);
 }

@@ -308,10 +308,11 @@ bool acpi_checksum(const u8 *p, u32 len);
 void poweroff(void); /* returns when nothing happened */
 
 /* ---- time ---- */
-extern u64 tsc_hz;     /* after time_init() */
-void time_init(void);  /* rates of TSC and APIC timer, by the PM timer; needs acpi_init() */
-u32 pm_timer(void);    /* 24 bits, 3.579545 MHz */
-void delay_us(u64 us); /* with PAUSE */
+extern u64 tsc_hz;                    /* after time_init() */
+void time_init(void);                 /* rates of TSC and APIC timer, by the PM timer; needs acpi_init() */
+void clock_sample(u64 *tsc, u32 *pm); /* both clocks at one moment */
+u32 pm_timer(void);                   /* 24 bits, 3.579545 MHz */
+void delay_us(u64 us);                /* with PAUSE */
 static inline u64 us_to_tsc(u64 us)
 {
     return us * (tsc_hz / 1000) / 1000;
