@@ -15,8 +15,17 @@ const char *const feature_names[] = {
 };
 
 const char *const quirk_names[] = {
-    "virq-cr8-abort",      "vmexit-invalid-32", "exitintinfo-type3",  "shadow-not-loaded", "no-xsetbv-exit",
-    "ioio-no-string-info", "npf-rsv-no-p",      "if0-no-extint-exit", "nmi-block-stuck",   NULL,
+    "virq-cr8-abort",
+    "vmexit-invalid-32",
+    "exitintinfo-type3",
+    "shadow-not-loaded",
+    "no-xsetbv-exit",
+    "ioio-no-string-info",
+    "npf-rsv-no-p",
+    "if0-no-extint-exit",
+    "nmi-block-stuck",
+    "vmexit-drops-intr",
+    NULL,
 };
 
 u32 module_index(const struct scenario *s, const char *name)

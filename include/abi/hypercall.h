@@ -66,8 +66,8 @@ struct hc_api_version {
     u32 major_version;
     u32 minor_version;
 } ALIGNED(8);
-_Static_assert(sizeof(struct hc_api_version) == 8 && _Alignof(struct hc_api_version) == 8,
-               "3.6 hc_api_version");
+_Static_assert(sizeof(struct hc_api_version) == 8, "3.6 hc_api_version");
+_Static_assert(_Alignof(struct hc_api_version) == 8, "3.6 hc_api_version");
 _Static_assert(offsetof(struct hc_api_version, minor_version) == 4, "3.6 hc_api_version");
 
 struct hc_platform_info {
@@ -87,7 +87,8 @@ struct hc_hw_info {
     u16 cpu_num;
     u16 reserved[3];
 } ALIGNED(8);
-_Static_assert(sizeof(struct hc_hw_info) == 8 && _Alignof(struct hc_hw_info) == 8, "3.6 acrn_hw_info");
+_Static_assert(sizeof(struct hc_hw_info) == 8, "3.6 acrn_hw_info");
+_Static_assert(_Alignof(struct hc_hw_info) == 8, "3.6 acrn_hw_info");
 
 struct hc_sbuf_setup_param {
     u16 pcpu_id;

@@ -1,6 +1,6 @@
 /*
- * Arch contract, part 1: the machine's CPUs, time, memory windows, console port. Implemented by src/x86/hw and by
- * tests/fake. Layer 3.
+ * Arch contract, part 1: the machine's CPUs, time, memory windows, console port. Implemented by src/x86/hw
+ * and by tests/fake. Layer 3.
  */
 #ifndef BH_ARCH_CPU_H
 #define BH_ARCH_CPU_H
@@ -19,12 +19,13 @@ struct cpu;
 /* TSC ticks per second, known after arch_time_init(); never 0 after boot. */
 u64 arch_tsc_hz(void);
 
-/* Makes `pcpu` leave guest mode or its idle halt and look at its request words. No effect beyond an early return. */
+/* Makes `pcpu` leave guest mode or its idle halt and look at its request words. No effect beyond an early
+ * return. */
 void arch_cpu_kick(u32 pcpu);
 
 /*
- * Halts until an interrupt or NMI arrives; returns at once when *word is non-zero. The test of *word and the halt
- * are atomic with respect to interrupts, so a kick between them is not lost. word2 may be NULL.
+ * Halts until an interrupt or NMI arrives; returns at once when *word is non-zero. The test of *word and the
+ * halt are atomic with respect to interrupts, so a kick between them is not lost. word2 may be NULL.
  */
 void arch_cpu_idle(const u32 *word, const u32 *word2);
 
@@ -62,7 +63,8 @@ void arch_cpuid(u32 leaf, u32 subleaf, u32 out[4]);
 /* Prints machine state for the shell: host interrupt counts, physical IOAPIC entries. */
 void arch_dump_interrupts(void (*print)(const char *fmt, ...) PRINTF(1, 2));
 void arch_dump_ioapic(void (*print)(const char *fmt, ...) PRINTF(1, 2));
-/* Copies up to len bytes of host memory at virtual or physical address `addr` for the shell; false when unmapped. */
+/* Copies up to len bytes of host memory at virtual or physical address `addr` for the shell; false when
+ * unmapped. */
 bool arch_host_mem_read(u64 addr, void *dst, size_t len);
 
 #endif

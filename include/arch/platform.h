@@ -1,6 +1,6 @@
 /*
- * Arch contract, part 4: the virtual platform of a VM (interrupt controllers, timers, firmware tables). Implemented by
- * src/x86/guest and src/x86/vdev, and for core's own tests by tests/fake. Layer 3.
+ * Arch contract, part 4: the virtual platform of a VM (interrupt controllers, timers, firmware tables).
+ * Implemented by src/x86/guest and src/x86/vdev, and for core's own tests by tests/fake. Layer 3.
  */
 #ifndef BH_ARCH_PLATFORM_H
 #define BH_ARCH_PLATFORM_H
@@ -15,9 +15,11 @@ void arch_vm_init(struct vm *vm);
 /* All virtual devices and every vCPU's local APIC to power-on state. No vCPU of the VM runs. */
 void arch_vm_reset(struct vm *vm);
 
-/* Sets the level of a guest interrupt line (GSI); drives vIOAPIC and, below 16, vPIC. Any CPU; takes the line lock. */
+/* Sets the level of a guest interrupt line (GSI); drives vIOAPIC and, below 16, vPIC. Any CPU; takes the line
+ * lock. */
 void arch_vm_set_gsi(struct vm *vm, u32 gsi, bool level);
-/* Delivers a message-signalled interrupt to the VM (address 0xFEExxxxx, data). Any CPU. -EINVAL: not an MSI address. */
+/* Delivers a message-signalled interrupt to the VM (address 0xFEExxxxx, data). Any CPU. -EINVAL: not an MSI
+ * address. */
 int arch_vm_inject_msi(struct vm *vm, u64 addr, u64 data);
 
 /* Called from vcpu_pre_entry() with the event bits it took: delivers vLAPIC/vPIC interrupts and NMIs through
@@ -32,8 +34,8 @@ void arch_sipi_state(u8 vector, struct vcpu_boot_state *out);
 void arch_reset_state(struct vcpu_boot_state *out);
 
 /*
- * Writes the firmware's view into guest memory: ACPI tables, MP-free, at fixed addresses below 1 MiB, and reports the
- * memory map. Called by the loaders after guest RAM was cleared.
+ * Writes the firmware's view into guest memory: ACPI tables, MP-free, at fixed addresses below 1 MiB, and
+ * reports the memory map. Called by the loaders after guest RAM was cleared.
  */
 #define PLATFORM_E820_MAX 16
 struct e820_entry {

@@ -1,7 +1,8 @@
 /*
- * Arch contract, part 3: one virtual CPU. Implemented by the linked backend (src/x86/svm or src/x86/vmx) and by
- * tests/fake. Used by core and by the emulation in src/x86/guest and src/x86/vdev. Unless said otherwise a function
- * must be called on the pCPU that the vCPU is pinned to, outside guest mode, and takes no lock. Layer 3.
+ * Arch contract, part 3: one virtual CPU. Implemented by the linked backend (src/x86/svm or src/x86/vmx) and
+ * by tests/fake. Used by core and by the emulation in src/x86/guest and src/x86/vdev. Unless said otherwise a
+ * function must be called on the pCPU that the vCPU is pinned to, outside guest mode, and takes no lock.
+ * Layer 3.
  */
 #ifndef BH_ARCH_VCPU_H
 #define BH_ARCH_VCPU_H
@@ -10,10 +11,25 @@
 
 struct vcpu;
 
-/* General registers in the encoding order of x86 instructions; this is also the layout of struct guest_regs. */
+/* General registers in the encoding order of x86 instructions; this is also the layout of struct guest_regs.
+ */
 enum guest_gpr {
-    GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
-    GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
+    GPR_RAX,
+    GPR_RCX,
+    GPR_RDX,
+    GPR_RBX,
+    GPR_RSP,
+    GPR_RBP,
+    GPR_RSI,
+    GPR_RDI,
+    GPR_R8,
+    GPR_R9,
+    GPR_R10,
+    GPR_R11,
+    GPR_R12,
+    GPR_R13,
+    GPR_R14,
+    GPR_R15,
     GPR_COUNT
 };
 
@@ -23,12 +39,35 @@ struct guest_regs {
     u64 gpr[GPR_COUNT];
 };
 
-enum guest_reg { REG_RIP, REG_RFLAGS, REG_CR0, REG_CR2, REG_CR3, REG_CR4, REG_EFER, REG_DR6, REG_DR7, REG_PAT };
+enum guest_reg {
+    REG_RIP,
+    REG_RFLAGS,
+    REG_CR0,
+    REG_CR2,
+    REG_CR3,
+    REG_CR4,
+    REG_EFER,
+    REG_DR6,
+    REG_DR7,
+    REG_PAT
+};
 
-enum guest_seg { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_GDTR, SEG_IDTR, SEG_COUNT };
+enum guest_seg {
+    SEG_ES,
+    SEG_CS,
+    SEG_SS,
+    SEG_DS,
+    SEG_FS,
+    SEG_GS,
+    SEG_LDTR,
+    SEG_TR,
+    SEG_GDTR,
+    SEG_IDTR,
+    SEG_COUNT
+};
 
-/* attr: bits 3:0 type, 4 S, 6:5 DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable (the VMX access-rights layout,
- * SDM vol. 3C 24.4.1; the SVM backend converts). */
+/* attr: bits 3:0 type, 4 S, 6:5 DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable (the VMX access-rights
+ * layout, SDM vol. 3C 24.4.1; the SVM backend converts). */
 struct segment {
     u64 base;
     u32 limit;
@@ -55,8 +94,8 @@ struct guest_event {
 
 /* Once at boot, for each vCPU, on any CPU: builds the control block; guest state as after RESET. */
 void arch_vcpu_init(struct vcpu *v);
-/* Puts the vCPU into the given state: control registers, segments, general registers, events cleared, FPU state,
- * debug registers and every pass-through MSR as after INIT/RESET. */
+/* Puts the vCPU into the given state: control registers, segments, general registers, events cleared, FPU
+ * state, debug registers and every pass-through MSR as after INIT/RESET. */
 void arch_vcpu_set_boot_state(struct vcpu *v, const struct vcpu_boot_state *s);
 
 /* The registers outside guest mode; the pointer is valid for the life of the vCPU. */
@@ -65,7 +104,8 @@ u64 arch_vcpu_get(struct vcpu *v, enum guest_reg r);
 void arch_vcpu_set(struct vcpu *v, enum guest_reg r, u64 val);
 void arch_vcpu_get_seg(struct vcpu *v, enum guest_seg s, struct segment *out);
 void arch_vcpu_set_seg(struct vcpu *v, enum guest_seg s, const struct segment *in);
-/* What a page walk and an instruction fetch look at, in one call because they are part of every emulated access. */
+/* What a page walk and an instruction fetch look at, in one call because they are part of every emulated
+ * access. */
 struct guest_paging {
     u64 cr0, cr3, cr4, efer, rflags, rip;
     u64 cs_base;
@@ -81,15 +121,17 @@ void arch_vcpu_skip(struct vcpu *v, unsigned len);
 /* Bytes of the exiting instruction that the CPU itself captured (decode assists); 0 when it captured none. */
 unsigned arch_vcpu_insn_bytes(struct vcpu *v, u8 out[15]);
 
-/* True when an external interrupt could be injected now: IF set, no shadow, no event already queued for entry. */
+/* True when an external interrupt could be injected now: IF set, no shadow, no event already queued for
+ * entry. */
 bool arch_vcpu_irq_ready(struct vcpu *v);
 /* True when an NMI could be injected now: no NMI in service, no shadow, no event already queued. */
 bool arch_vcpu_nmi_ready(struct vcpu *v);
 /* True while an event is queued for the next entry. */
 bool arch_vcpu_event_queued(struct vcpu *v);
 /* Queues an event for the next entry. INTR and NMI only when ready. An EXCEPTION while an exception is queued
- * combines into #DF, or into a triple fault of the VM, as SDM vol. 3A 6.15 table 6-5 says; an EXCEPTION while an interrupt is
- * queued requeues the interrupt's delivery by the caller's means (the vLAPIC keeps it pending). */
+ * combines into #DF, or into a triple fault of the VM, as SDM vol. 3A 6.15 table 6-5 says; an EXCEPTION while
+ * an interrupt is queued requeues the interrupt's delivery by the caller's means (the vLAPIC keeps it
+ * pending). */
 void arch_vcpu_inject(struct vcpu *v, const struct guest_event *e);
 /* Asks for an exit as soon as an interrupt / NMI could be injected; off cancels. */
 void arch_vcpu_irq_window(struct vcpu *v, bool on);
@@ -104,12 +146,13 @@ u64 arch_vcpu_tsc_offset(struct vcpu *v);
 bool arch_vcpu_live_msr(struct vcpu *v, u32 msr, bool write, u64 *val);
 
 /*
- * Runs the vCPU until vcpu_pre_entry() (core) says it must not run any more. Before every entry the backend calls
- * vcpu_pre_entry() when one of the two request words is non-zero. Interrupts are off before and after.
+ * Runs the vCPU until vcpu_pre_entry() (core) says it must not run any more. Before every entry the backend
+ * calls vcpu_pre_entry() when one of the two request words is non-zero. Interrupts are off before and after.
  */
 void arch_vcpu_run(struct vcpu *v);
 
-/* Name of exit reason i, or NULL past the last one; the counters stand in struct vcpu. At most VCPU_EXIT_REASONS. */
+/* Name of exit reason i, or NULL past the last one; the counters stand in struct vcpu. At most
+ * VCPU_EXIT_REASONS. */
 const char *arch_vcpu_exit_name(unsigned i);
 
 #endif

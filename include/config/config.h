@@ -1,6 +1,6 @@
 /*
- * Types of the generated tables. gen/ renders one set of constants of these types for a board and a scenario; the
- * hypervisor holds no other configuration. Every table is const and lives in read-only memory. Layer 2.
+ * Types of the generated tables. gen/ renders one set of constants of these types for a board and a scenario;
+ * the hypervisor holds no other configuration. Every table is const and lives in read-only memory. Layer 2.
  *
  * The generated header <config/sizes.h> gives the array sizes (see below); host unit tests bring their own.
  */
@@ -31,15 +31,17 @@ enum cpu_vendor { CPU_VENDOR_AMD, CPU_VENDOR_INTEL };
 
 /* Emulator faults that a board may have (platform-notes.md); real hardware sets none. */
 enum board_quirk {
-    QUIRK_VIRQ_CR8_ABORT = 1u << 0,      /* QEMU SVM 1: CR8 write while V_IRQ is pending aborts the emulator */
-    QUIRK_VMEXIT_INVALID_32 = 1u << 1,   /* QEMU SVM 2: invalid-VMCB exit code has only its low 32 bits set */
-    QUIRK_EXITINTINFO_TYPE3 = 1u << 2,   /* QEMU SVM 4: V_IRQ interrupted by NPF is recorded with type 3 */
-    QUIRK_SHADOW_NOT_LOADED = 1u << 3,   /* QEMU SVM 5: interrupt shadow is not loaded at VMRUN */
-    QUIRK_NO_XSETBV_EXIT = 1u << 4,      /* QEMU SVM 3: XSETBV and RDTSCP intercepts never fire */
+    QUIRK_VIRQ_CR8_ABORT = 1u << 0,    /* QEMU SVM 1: CR8 write while V_IRQ is pending aborts the emulator */
+    QUIRK_VMEXIT_INVALID_32 = 1u << 1, /* QEMU SVM 2: invalid-VMCB exit code has only its low 32 bits set */
+    QUIRK_EXITINTINFO_TYPE3 = 1u << 2, /* QEMU SVM 4: V_IRQ interrupted by NPF is recorded with type 3 */
+    QUIRK_SHADOW_NOT_LOADED = 1u << 3, /* QEMU SVM 5: interrupt shadow is not loaded at VMRUN */
+    QUIRK_NO_XSETBV_EXIT = 1u << 4,    /* QEMU SVM 3: XSETBV and RDTSCP intercepts never fire */
     QUIRK_IOIO_NO_STRING_INFO = 1u << 5, /* QEMU SVM 7: IOIO info lacks address-size and segment bits */
     QUIRK_NPF_RSV_NO_P = 1u << 6,        /* QEMU SVM 7: reserved-bit NPF lacks the P bit */
     QUIRK_IF0_NO_EXTINT_EXIT = 1u << 7,  /* Bochs VMX 1 */
     QUIRK_NMI_BLOCK_STUCK = 1u << 8,     /* Bochs VMX 2 */
+    QUIRK_VMEXIT_DROPS_INTR = 1u << 9,   /* QEMU SVM: an interrupt that another emulator thread raises during
+                                            #VMEXIT may   stay in the APIC without reaching the CPU */
 };
 
 /* CPU features the board promises and the boot check compares with CPUID. */
@@ -95,8 +97,8 @@ struct cfg_pci_fn {
 };
 
 struct cfg_uart {
-    u16 port;     /* I/O port base of a 16550 */
-    u8 gsi;       /* its interrupt */
+    u16 port; /* I/O port base of a 16550 */
+    u8 gsi;   /* its interrupt */
     u32 baud;
     u32 clock_hz; /* input clock, 1843200 on a PC */
 };
@@ -105,28 +107,28 @@ struct cfg_board {
     const char *name;
     const char *description;
     enum cpu_vendor vendor;
-    u32 features;      /* enum board_feature */
-    u32 quirks;        /* enum board_quirk */
-    u32 cpu_count;     /* CFG_PCPUS */
+    u32 features;  /* enum board_feature */
+    u32 quirks;    /* enum board_quirk */
+    u32 cpu_count; /* CFG_PCPUS */
     const struct cfg_cpu *cpus;
     u32 ram_count;
     const struct cfg_range *ram; /* usable RAM as the board declares it, ascending */
     u32 ioapic_count;
     const struct cfg_ioapic *ioapics;
     u64 lapic_base;
-    u64 mcfg_base;     /* 0: no memory-mapped configuration space */
+    u64 mcfg_base; /* 0: no memory-mapped configuration space */
     u8 mcfg_start_bus;
     u8 mcfg_end_bus;
     u16 pm_timer_port; /* 0: none */
     u16 pm1a_cnt_port;
-    u16 reset_port;    /* 0xcf9 on a PC */
+    u16 reset_port; /* 0xcf9 on a PC */
     u8 reset_value;
     u8 s5_slp_typ;
-    u64 tsc_hz;        /* 0: calibrate at boot */
+    u64 tsc_hz;         /* 0: calibrate at boot */
     bool tsc_invariant; /* board promises a constant, synchronised TSC even where CPUID does not say so */
-    u32 trampoline;    /* page below 640 KiB for starting the other CPUs */
+    u32 trampoline;     /* page below 640 KiB for starting the other CPUs */
     struct cfg_uart console;
-    u32 console_cpu;   /* pCPU that serves the physical console and its interrupt */
+    u32 console_cpu; /* pCPU that serves the physical console and its interrupt */
     u32 pci_count;
     const struct cfg_pci_fn *pci;
 };
@@ -167,9 +169,9 @@ struct cfg_mem {
 };
 
 struct cfg_vuart {
-    u16 port;      /* guest I/O port base */
-    u8 gsi;        /* guest interrupt line */
-    bool console;  /* backed by the hypervisor's console multiplexer; exactly one per VM may say so */
+    u16 port;     /* guest I/O port base */
+    u8 gsi;       /* guest interrupt line */
+    bool console; /* backed by the hypervisor's console multiplexer; exactly one per VM may say so */
 };
 
 struct cfg_vm {
@@ -178,10 +180,12 @@ struct cfg_vm {
     enum vm_kind kind;
     u32 flags; /* enum vm_flag */
     u16 vcpu_count;
-    u16 first_vcpu;  /* index of vCPU 0 among all vCPUs: struct vcpu and tables are indexed by first_vcpu + id */
+    u16 first_vcpu; /* index of vCPU 0 among all vCPUs: struct vcpu and tables are indexed by first_vcpu + id
+                     */
     const u16 *pcpus; /* vcpu_count entries: pinned pCPU of each vCPU */
     u16 mem_count;
-    const struct cfg_mem *mem; /* ascending gpa, never overlapping; mem[0].gpa is 0 and covers at least 2 MiB */
+    const struct cfg_mem
+        *mem; /* ascending gpa, never overlapping; mem[0].gpa is 0 and covers at least 2 MiB */
     u16 vuart_count;
     u16 first_vuart;
     const struct cfg_vuart *vuarts;
@@ -198,8 +202,8 @@ struct cfg_module {
 struct cfg_scenario {
     const char *name;
     const char *description;
-    u32 loglevel;          /* initial, enum log_level */
-    u16 console_vm;        /* VM whose console is attached at boot, or CFG_NO_VM: the hypervisor shell */
+    u32 loglevel;   /* initial, enum log_level */
+    u16 console_vm; /* VM whose console is attached at boot, or CFG_NO_VM: the hypervisor shell */
 };
 
 #define CFG_NO_VM 0xffffu

@@ -18,21 +18,22 @@ enum cpu_req {
 
 struct cpu {
     u32 requests;
-    u32 id;              /* index into cfg_board.cpus */
-    struct vcpu *vcpu;   /* the vCPU pinned here, or NULL */
+    u32 id;               /* index into cfg_board.cpus */
+    struct vcpu *vcpu;    /* the vCPU pinned here, or NULL */
     struct timer *timers; /* timers homed here; list built before the CPU loop starts, never changed after */
-    u64 armed;           /* deadline last given to arch_timer_arm() */
+    u64 armed;            /* deadline last given to arch_timer_arm() */
     u64 idle_count;
 };
 
-/* Core data of any CPU, for setting request bits and for statistics. Implemented by arch (src/x86/hw, tests/fake): the storage
- * is part of its per-CPU data. */
+/* Core data of any CPU, for setting request bits and for statistics. Implemented by arch (src/x86/hw,
+ * tests/fake): the storage is part of its per-CPU data. */
 struct cpu *cpu_get(u32 pcpu);
 
 /* Sets request bits of a CPU and kicks it when it is not this one. */
 void cpu_request(u32 pcpu, u32 bits);
 
-/* Handles cpu->requests of this CPU: timers, console, VM control. Called by the CPU loop and by vcpu_pre_entry(). */
+/* Handles cpu->requests of this CPU: timers, console, VM control. Called by the CPU loop and by
+ * vcpu_pre_entry(). */
 void cpu_service(void);
 
 /* Where every CPU ends after boot: runs its vCPU while that is runnable, serves requests, idles. */

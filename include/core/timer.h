@@ -7,7 +7,7 @@
 #define TIMER_OFF (~(u64)0)
 
 struct timer {
-    u64 deadline;  /* TSC value, TIMER_OFF when not running; atomic: any CPU may set it */
+    u64 deadline;                /* TSC value, TIMER_OFF when not running; atomic: any CPU may set it */
     void (*fn)(struct timer *t); /* runs on the home CPU, outside guest mode, with the timer already off */
     struct timer *next;
     u32 pcpu;

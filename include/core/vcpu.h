@@ -23,8 +23,8 @@ enum vcpu_state {
     VCPU_OFFLINE,   /* VM is off */
     VCPU_WAIT_SIPI, /* waits for INIT/SIPI from another vCPU */
     VCPU_RUNNING,
-    VCPU_HALTED,    /* executed HLT; an interrupt or NMI wakes it */
-    VCPU_STOPPED,   /* stopped by VM control or by a fatal guest error */
+    VCPU_HALTED,  /* executed HLT; an interrupt or NMI wakes it */
+    VCPU_STOPPED, /* stopped by VM control or by a fatal guest error */
 };
 
 #define VCPU_EXIT_REASONS 40
@@ -36,15 +36,15 @@ struct vcpu_stat {
 
 struct vcpu {
     /* First cache line: what every exit touches. */
-    u32 requests;            /* enum vcpu_req, atomic */
-    u32 state;               /* enum vcpu_state; written by the own pCPU, or by the VM's control CPU while stopped */
+    u32 requests; /* enum vcpu_req, atomic */
+    u32 state;    /* enum vcpu_state; written by the own pCPU, or by the VM's control CPU while stopped */
     struct guest_regs *regs; /* set by arch_vcpu_init() */
     struct vm *vm;
-    u16 index;               /* among all vCPUs: cfg_vm.first_vcpu + id */
-    u16 id;                  /* within its VM; 0 is the boot CPU */
+    u16 index; /* among all vCPUs: cfg_vm.first_vcpu + id */
+    u16 id;    /* within its VM; 0 is the boot CPU */
     u16 pcpu;
     u8 sipi_vector;
-    u64 unowned;             /* accesses to ports, MSRs, memory that nobody owns */
+    u64 unowned; /* accesses to ports, MSRs, memory that nobody owns */
     struct vcpu_stat exits[VCPU_EXIT_REASONS];
 } ALIGNED(64);
 
@@ -55,12 +55,13 @@ void vcpu_request(struct vcpu *v, u32 bits);
 
 /*
  * Own pCPU, before every entry with a non-zero request word (v->requests or this_cpu()->requests): serves CPU
- * requests, handles STOP, INIT and SIPI, hands EVENT and NMI to arch_vcpu_deliver_events(). VCPU_REQ_FLUSH is left for
- * the backend. False: the vCPU must not be entered, arch_vcpu_run() returns.
+ * requests, handles STOP, INIT and SIPI, hands EVENT and NMI to arch_vcpu_deliver_events(). VCPU_REQ_FLUSH is
+ * left for the backend. False: the vCPU must not be entered, arch_vcpu_run() returns.
  */
 bool vcpu_pre_entry(struct vcpu *v);
 
-/* The vCPU executed HLT: it becomes HALTED unless something to wake it is pending. The caller has moved RIP on. */
+/* The vCPU executed HLT: it becomes HALTED unless something to wake it is pending. The caller has moved RIP
+ * on. */
 void vcpu_halt(struct vcpu *v);
 
 /* INIT and SIPI from another vCPU's local APIC. Any CPU. */

@@ -20,21 +20,21 @@ enum vm_want {
 struct vm {
     u16 id;
     const struct cfg_vm *cfg;
-    struct vcpu *vcpus;   /* &vcpus[cfg->first_vcpu] */
-    u32 state;            /* enum vm_state; written by the control CPU (pCPU of vCPU 0) only */
-    u32 want;             /* enum vm_want, atomic */
-    u32 active;           /* vCPUs that have not yet reached STOPPED/OFFLINE; atomic */
-    u32 starts;           /* how often it was started */
-    spinlock_t lock;      /* protects: second-level tables while the VM is not OFF */
-    struct io_space io;   /* filled at boot, read-only after */
+    struct vcpu *vcpus; /* &vcpus[cfg->first_vcpu] */
+    u32 state;          /* enum vm_state; written by the control CPU (pCPU of vCPU 0) only */
+    u32 want;           /* enum vm_want, atomic */
+    u32 active;         /* vCPUs that have not yet reached STOPPED/OFFLINE; atomic */
+    u32 starts;         /* how often it was started */
+    spinlock_t lock;    /* protects: second-level tables while the VM is not OFF */
+    struct io_space io; /* filled at boot, read-only after */
 };
 
 extern struct vm vms[CFG_VMS];
 
 /* Boot: builds all VMs and vCPUs from the tables (no memory loaded, state OFF). BSP only. */
 void vms_init(void);
-/* Boot, after modules_init(): asks for the start of all VMs flagged AUTOSTART. Each is loaded and started by its own
- * control CPU once that is in cpu_loop(). */
+/* Boot, after modules_init(): asks for the start of all VMs flagged AUTOSTART. Each is loaded and started by
+ * its own control CPU once that is in cpu_loop(). */
 void vms_autostart(void);
 
 /* Asks the VM's control CPU for a change. Any CPU, returns at once; the outcome is logged. */
@@ -44,16 +44,16 @@ void vm_service(struct vm *vm);
 /* A guest asked for power-off or reset through its virtual platform, or died. v is the vCPU that did it. */
 void vm_guest_poweroff(struct vcpu *v);
 void vm_guest_reset(struct vcpu *v);
-/* Stops the VM after a guest error that cannot be given back to the guest (triple fault, lost decode): logs why, with
- * registers. The VM stays off until vm_start or vm_restart. */
+/* Stops the VM after a guest error that cannot be given back to the guest (triple fault, lost decode): logs
+ * why, with registers. The VM stays off until vm_start or vm_restart. */
 void vm_guest_fatal(struct vcpu *v, const char *why);
 
 struct vm *vm_by_name(const char *name); /* NULL: none */
 const char *vm_state_name(u32 state);
 
 /*
- * Guest-physical memory of a VM (RAM only) through the second-level tables. Ranges may cross pages. -EFAULT when a byte
- * is unmapped or, for writes, not writable; bytes before it may have been transferred.
+ * Guest-physical memory of a VM (RAM only) through the second-level tables. Ranges may cross pages. -EFAULT
+ * when a byte is unmapped or, for writes, not writable; bytes before it may have been transferred.
  */
 int vm_gpa_read(struct vm *vm, gpa_t src, void *dst, size_t len);
 /* The 8 bytes at an aligned address, read at once. False when they are not the VM's RAM. */

@@ -13,10 +13,10 @@
 #define atomic_sub(p, v)       __atomic_fetch_sub((p), (v), __ATOMIC_SEQ_CST)
 #define atomic_xchg(p, v)      __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
 /* Returns true and stores v when *p equals e; e is evaluated once and not written back. */
-#define atomic_cas(p, e, v)                                                                                            \
-    ({                                                                                                                 \
-        __typeof__(*(p)) e_ = (e);                                                                                     \
-        __atomic_compare_exchange_n((p), &e_, (v), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);                         \
+#define atomic_cas(p, e, v)                                                                                  \
+    ({                                                                                                       \
+        __typeof__(*(p)) e_ = (e);                                                                           \
+        __atomic_compare_exchange_n((p), &e_, (v), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);               \
     })
 
 /* Every spin loop must call this: QEMU's icount mode runs CPUs in turn and only PAUSE gives the turn away. */

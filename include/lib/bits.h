@@ -1,4 +1,5 @@
-/* Bit-field accessors and bit searches. Registers are described by shift/mask pairs, never by C bitfields. Layer 0. */
+/* Bit-field accessors and bit searches. Registers are described by shift/mask pairs, never by C bitfields.
+ * Layer 0. */
 #ifndef BH_LIB_BITS_H
 #define BH_LIB_BITS_H
 

@@ -6,9 +6,9 @@
 #include <lib/types.h>
 
 /*
- * Supports %d %i %u %x %X %p %s %c %% with flags '-', '0', width, '*', precision for %s, and length hh h l ll z.
- * Always terminates buf when size > 0. Returns the length that the whole text would have had, like C's snprintf.
- * The names carry a prefix because the host unit tests link the C library too.
+ * Supports %d %i %u %x %X %p %s %c %% with flags '-', '0', width, '*', precision for %s, and length hh h l ll
+ * z. Always terminates buf when size > 0. Returns the length that the whole text would have had, like C's
+ * snprintf. The names carry a prefix because the host unit tests link the C library too.
  */
 int bh_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap) PRINTF(3, 0);
 int bh_snprintf(char *buf, size_t size, const char *fmt, ...) PRINTF(3, 4);

@@ -14,8 +14,8 @@ static inline bool lookup(struct vm *vm, gpa_t addr, u32 need, struct s2_leaf *l
 }
 
 /*
- * The first block of RAM that the configuration gives a VM is mapped once, at boot, and stays mapped readable: no need to ask the
- * tables. VMs without RAM of their own (mem_count 0) always go through them.
+ * The first block of RAM that the configuration gives a VM is mapped once, at boot, and stays mapped
+ * readable: no need to ask the tables. VMs without RAM of their own (mem_count 0) always go through them.
  */
 static inline bool own_ram(const struct vm *vm, gpa_t addr, u64 len, hpa_t *out)
 {

@@ -28,10 +28,15 @@ static const struct bit features[] = {
     {"xsave", FEAT_XSAVE},
 };
 static const struct bit quirks[] = {
-    {"exitintinfo-type3", QUIRK_EXITINTINFO_TYPE3},     {"if0-no-extint-exit", QUIRK_IF0_NO_EXTINT_EXIT},
-    {"ioio-no-string-info", QUIRK_IOIO_NO_STRING_INFO}, {"nmi-block-stuck", QUIRK_NMI_BLOCK_STUCK},
-    {"no-xsetbv-exit", QUIRK_NO_XSETBV_EXIT},           {"npf-rsv-no-p", QUIRK_NPF_RSV_NO_P},
-    {"shadow-not-loaded", QUIRK_SHADOW_NOT_LOADED},     {"virq-cr8-abort", QUIRK_VIRQ_CR8_ABORT},
+    {"exitintinfo-type3", QUIRK_EXITINTINFO_TYPE3},
+    {"if0-no-extint-exit", QUIRK_IF0_NO_EXTINT_EXIT},
+    {"ioio-no-string-info", QUIRK_IOIO_NO_STRING_INFO},
+    {"nmi-block-stuck", QUIRK_NMI_BLOCK_STUCK},
+    {"vmexit-drops-intr", QUIRK_VMEXIT_DROPS_INTR},
+    {"no-xsetbv-exit", QUIRK_NO_XSETBV_EXIT},
+    {"npf-rsv-no-p", QUIRK_NPF_RSV_NO_P},
+    {"shadow-not-loaded", QUIRK_SHADOW_NOT_LOADED},
+    {"virq-cr8-abort", QUIRK_VIRQ_CR8_ABORT},
     {"vmexit-invalid-32", QUIRK_VMEXIT_INVALID_32},
 };
 static const struct bit vm_flags[] = {

@@ -111,6 +111,11 @@ void lapic_eoi(void)
     reg_write(LAPIC_EOI, 0);
 }
 
+void lapic_reconsider(void)
+{
+    reg_write(LAPIC_TPR, 0);
+}
+
 void lapic_clear_error(void)
 {
     reg_write(LAPIC_ESR, 0); /* a write latches and re-arms (SDM vol. 3A 10.5.3) */

@@ -18,6 +18,13 @@ void arch_cpu_idle(const u32 *word, const u32 *word2)
 {
     if (atomic_load(word) || (word2 && atomic_load(word2)))
         return;
+    /*
+     * QUIRK_VMEXIT_DROPS_INTR: without this a CPU whose timer interrupt was lost that way would sleep for
+     * ever. During an exit's own handling the loss does no harm, because whoever kicks has set a request bit
+     * before.
+     */
+    if (cfg_board.quirks & QUIRK_VMEXIT_DROPS_INTR)
+        lapic_reconsider();
     idle_wait();
 }
 

@@ -165,8 +165,7 @@ void delay_us(u64 us)
 
 static void program(u64 deadline)
 {
-    s64 left;
-    u64 count;
+    u64 now, count;
 
     if (deadline_mode) {
         wrmsr(MSR_IA32_TSC_DEADLINE, deadline == ~(u64)0 ? 0 : MAX(deadline, 1)); /* 0 disarms */
@@ -176,11 +175,11 @@ static void program(u64 deadline)
         lapic_timer_set(0);
         return;
     }
-    left = (s64)(deadline - arch_tsc());
-    if (left <= 0) {
+    now = arch_tsc();
+    if (deadline <= now) {
         count = 1;
     } else {
-        unsigned __int128 c = (unsigned __int128)(u64)left * lapic_per_tsc >> 32;
+        unsigned __int128 c = (unsigned __int128)(deadline - now) * lapic_per_tsc >> 32;
 
         count = c >= ~(u32)0 ? ~(u32)0 : (u64)c + 1;
     }
@@ -200,7 +199,7 @@ void lapic_timer_fired(void)
 
     if (p->timer_deadline == ~(u64)0)
         return;
-    if ((s64)(p->timer_deadline - arch_tsc()) > 0) {
+    if (p->timer_deadline > arch_tsc()) {
         program(p->timer_deadline);
         return;
     }

@@ -1,6 +1,7 @@
 /*
- * x86's inline part of the arch contract. Every CPU's page tables map its own data at the same virtual address, so this_cpu() is a
- * constant and no segment register is needed (DESIGN.md section 3: the guest's FS and GS stay loaded).
+ * x86's inline part of the arch contract. Every CPU's page tables map its own data at the same virtual
+ * address, so this_cpu() is a constant and no segment register is needed (DESIGN.md section 3: the guest's FS
+ * and GS stay loaded).
  */
 #ifndef BH_X86_ARCH_IMPL_CPU_H
 #define BH_X86_ARCH_IMPL_CPU_H
