@@ -2,7 +2,10 @@
 for what a person may get wrong."""
 
 import os
+import pty
 import re
+import select
+import signal
 import subprocess
 import tempfile
 import time
@@ -10,7 +13,7 @@ import time
 import image
 import qemu
 from build import Build
-from common import DEFAULT_BOARD, DEFAULT_SCENARIO, PYTHON, ROOT, need_space, Problem
+from common import DEFAULT_BOARD, DEFAULT_SCENARIO, PYTHON, ROOT, Problem, need_space, tail
 from harness import Failure, Session, Test, need
 from run import wait_ready
 
@@ -138,6 +141,91 @@ def until_ready_fails():
     return 4
 
 
+class Terminal:
+    """A command on a pseudo-terminal, as a person has it."""
+
+    def __init__(self, arguments):
+        self.text = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(ROOT)
+            os.execv(PYTHON, [PYTHON, MAIN] + arguments)
+
+    def expect(self, pattern, timeout=120):
+        """Waits for a pattern and takes the text up to it away."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            found = re.search(pattern, self.text)
+            if found:
+                self.text = self.text[found.end():]
+                return found
+            if select.select([self.fd], [], [], 0.5)[0]:
+                try:
+                    self.text += os.read(self.fd, 4096).decode("utf-8", "replace").replace("\r", "")
+                except OSError:
+                    break
+        raise Failure("%r did not come; the terminal's last lines:\n%s" % (pattern, tail(self.text, 12)))
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def close(self):
+        """The command's exit status; ends it when it does not end by itself."""
+        end = time.monotonic() + 20
+        status = None
+        while status is None and time.monotonic() < end:
+            pid, raw = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                status = os.waitstatus_to_exitcode(raw)
+            elif select.select([self.fd], [], [], 0.2)[0]:
+                try:
+                    os.read(self.fd, 4096)
+                except OSError:
+                    time.sleep(0.1)
+        if status is None:
+            os.kill(self.pid, signal.SIGTERM)
+            os.waitpid(self.pid, 0)
+        os.close(self.fd)
+        return status
+
+
+def interactive():
+    """The terminal way: the keys are explained, the shell answers, a VM's console is attached and left, Ctrl-A x ends it."""
+    terminal = Terminal(["run", "bare"])
+    try:
+        terminal.expect(r"Ctrl-\] comes back to the shell(?:.|\n)*Ctrl-A x +ends the emulator", 300)
+        terminal.expect(r"bulkhead> ")
+        terminal.expect(r"vm rtos1: started")
+        terminal.type("vm_list\r")
+        terminal.expect(r"rtos0 +pre-launched +started")
+        terminal.type("vm_console rtos1\r")
+        terminal.expect(r"\[console of vm rtos1; Ctrl-\] returns to the hypervisor shell\]")
+        terminal.type("ticks\r")
+        terminal.expect(r"rtos1: \d+ ticks at 100 Hz")
+        terminal.type("\x1d")
+        terminal.expect(r"\[hypervisor shell\]")
+        terminal.type("version\r")
+        terminal.expect(r"qemu-q35")
+        terminal.type("\x01x")
+    finally:
+        status = terminal.close()
+    need(status == 0, "it ended with status %s" % status)
+    return 7
+
+
+def icount_repeats():
+    """--icount: two runs print the same console logs."""
+    logs = []
+    build = Build(DEFAULT_BOARD, "bare")
+    for _ in range(2):
+        status, output = bulkhead(["run", "bare", "--headless", "--until-ready", "--icount"])
+        need(status == 0, output)
+        with open(build.path("logs/hypervisor.log"), "rb") as file:
+            logs.append(re.findall(rb"^\[.*(?:CPUs up|first_guest|TSC).*", file.read(), re.MULTILINE))
+    need(len(logs[0]) >= 2 and logs[0] == logs[1], "the logs differ: %s" % logs)
+    return 2
+
+
 def listing():
     import json
     status, output = bulkhead(["list", "--json"])
@@ -159,4 +247,5 @@ def tests():
         Test("boot.missing_module", stops(drop="neighbour", pattern=r"module 'neighbour' is missing")),
         Test("front.wrong_names", wrong_names), Test("front.missing_kernel", missing_kernel), Test("front.old_qemu", old_qemu),
         Test("front.no_disk", no_disk), Test("front.until_ready_fails", until_ready_fails), Test("front.list", listing),
+        Test("front.interactive", interactive), Test("front.icount_repeats", icount_repeats),
     ]

@@ -121,6 +121,7 @@ boot_gdt_pointer:
      * Temporary tables: the first GiB one to one and again at IMAGE_VA, all of it writable and
      * executable.
      */
+    .section .boot.data, "aw"
     .balign 4096
     .globl boot_pml4
 boot_pml4:

@@ -5,7 +5,6 @@
 #include "x86/guest/exits.h"
 #include "x86/svm/svm.h"
 
-#define RFLAGS_TF BIT64(8)
 #define RFLAGS_IF BIT64(9)
 #define RFLAGS_RF BIT64(16)
 #define DR6_BS    BIT64(14)
@@ -224,6 +223,21 @@ void svm_iret_exit(struct svm_vcpu *s)
     s->vmcb->intercept1 &= ~(u32)I1_IRET;
     s->nmi_step = true;
     s->vmcb->rflags |= RFLAGS_TF | RFLAGS_RF;
+}
+
+/*
+ * An instruction that was carried out here ends like one that the CPU carried out: with TF set, a #DB trap
+ * follows it (APM vol. 2 13.1.4). Called when RIP moves on; an event that is queued already comes first, as a
+ * fault of the instruction itself would.
+ */
+void svm_single_step(struct svm_vcpu *s)
+{
+    if (s->vmcb->eventinj & EVT_VALID)
+        return;
+    if (s->nmi_step && svm_debug_exit(s))
+        return;
+    s->vmcb->dr6 |= DR6_BS;
+    queue(s, EVT_EXCEPTION, X86_DB, false, 0);
 }
 
 /* True when the #DB belonged to the step over an NMI handler's IRET and the guest must not see it. */

@@ -49,6 +49,8 @@ static inline void skip(struct svm_vcpu *s, unsigned len)
     struct vmcb *c = s->vmcb;
 
     c->int_shadow = 0;
+    if (UNLIKELY(c->rflags & RFLAGS_TF))
+        svm_single_step(s);
     if (svm_features & SVM_FEAT_NRIPS) {
         c->rip = c->nrip;
         return;
@@ -132,6 +134,8 @@ static void exit_io(struct svm_vcpu *s)
     /* EXITINFO2 is the address behind the instruction (APM vol. 2 15.10.2). */
     c->int_shadow = 0;
     c->rip = c->exitinfo2;
+    if (UNLIKELY(c->rflags & RFLAGS_TF))
+        svm_single_step(s);
     if (info & IOIO_IN)
         set_rax(s, size, io_port_read(s->v, IOIO_PORT(info), size));
     else

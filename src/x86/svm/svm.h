@@ -68,12 +68,15 @@ extern const u32 svm_exit_stat[];
 /* Called with GIF clear when a request word is non-zero; true: enter (again). */
 bool svm_before_entry(struct svm_vcpu *s);
 
+#define RFLAGS_TF BIT64(8)
+
 /* events.c */
 void svm_collect_interrupted(struct svm_vcpu *s, u64 info);
 void svm_flush_event(struct svm_vcpu *s);
 void svm_nmi_retry(struct svm_vcpu *s);
 void svm_iret_exit(struct svm_vcpu *s);
 bool svm_debug_exit(struct svm_vcpu *s);
+void svm_single_step(struct svm_vcpu *s);
 void svm_events_reset(struct svm_vcpu *s);
 
 /* insn.c */

@@ -275,6 +275,8 @@ void arch_vcpu_skip(struct vcpu *v, unsigned len)
     /* Outside 64-bit code the instruction pointer wraps at 4 GiB. */
     c->rip = (c->cs.attr & BIT32(9)) ? rip : (u32)rip;
     c->int_shadow = 0;
+    if (UNLIKELY(c->rflags & RFLAGS_TF))
+        svm_single_step(svm_of(v));
 }
 
 unsigned arch_vcpu_insn_bytes(struct vcpu *v, u8 out[15])

@@ -213,6 +213,24 @@ START_TEST(interrupted_nmi_is_delivered_again_and_blocks)
 }
 END_TEST
 
+START_TEST(stepping_over_an_emulated_instruction_raises_a_debug_trap)
+{
+    test_vmcb.rflags = TF;
+    svm_single_step(test_svm);
+    ck_assert_uint_eq(test_vmcb.eventinj, evt(EVT_EXCEPTION, X86_DB));
+    ck_assert(test_vmcb.dr6 & BIT64(14));
+}
+END_TEST
+
+START_TEST(a_fault_of_the_instruction_itself_takes_the_place_of_the_trap)
+{
+    test_vmcb.rflags = TF;
+    inject(EVENT_EXCEPTION, X86_GP, true);
+    svm_single_step(test_svm);
+    ck_assert_uint_eq(test_vmcb.eventinj & 0xff, X86_GP);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("svm_events");
@@ -234,6 +252,8 @@ int main(void)
     tcase_add_test(t, debug_exception_of_the_guest_is_not_swallowed);
     tcase_add_test(t, nmi_held_by_a_shadow_is_retried_after_a_kick);
     tcase_add_test(t, interrupted_nmi_is_delivered_again_and_blocks);
+    tcase_add_test(t, stepping_over_an_emulated_instruction_raises_a_debug_trap);
+    tcase_add_test(t, a_fault_of_the_instruction_itself_takes_the_place_of_the_trap);
     suite_add_tcase(s, t);
     return test_svm_main(s);
 }
