@@ -27,11 +27,19 @@ class Elf:
             return [(row[2], row[1], row[5]) for row in self._table(40, 58, 60, "<IIQQQQ")]
         return [(row[2], row[1], row[5]) for row in self._table(32, 46, 48, "<IIIIII")]
 
+    def _headers(self):
+        """(type, file offset, virtual address, physical address, filesz, memsz) of each program header."""
+        if self.wide:
+            return [(row[0],) + row[2:] for row in self._table(32, 54, 56, "<IIQQQQQ")]
+        return self._table(28, 42, 44, "<IIIIII")
+
     def segments(self):
         """(type, memsz) of each program header."""
-        if self.wide:
-            return [(row[0], row[6]) for row in self._table(32, 54, 56, "<IIQQQQQ")]
-        return [(row[0], row[5]) for row in self._table(28, 42, 44, "<IIIIIII")]
+        return [(row[0], row[5]) for row in self._headers()]
+
+    def loaded(self):
+        """Everything that a boot loader takes from the file: addresses, sizes and bytes of each segment, without debug information."""
+        return [(row[2:], self.data[row[1]:row[1] + row[4]]) for row in self._headers() if row[0] == PT_LOAD]
 
     def text_size(self):
         """Bytes of executable code."""
