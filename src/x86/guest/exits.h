@@ -72,8 +72,8 @@ void guest_string_io(struct vcpu *v);
  * For exits on CPUs without next-RIP reporting. */
 unsigned guest_insn_length(struct vcpu *v, const u8 *opcode, unsigned opcode_len);
 
-/* MOV to or from CR8: reg is the general register number. Moves nothing; the caller moves RIP on. */
-void guest_cr8_write(struct vcpu *v, u64 val); /* #GP for reserved bits is injected here: false */
+/* CR8, the task priority, 0..15: the caller has refused reserved bits and moves RIP on. */
+void guest_cr8_write(struct vcpu *v, u64 val);
 u64 guest_cr8_read(struct vcpu *v);
 
 /* VMCALL/VMMCALL at RIP: dispatches to hcall_dispatch(), injects #UD / #GP or moves RIP on by 3. */

@@ -265,6 +265,7 @@ void arch_vcpu_set_boot_state(struct vcpu *v, const struct vcpu_boot_state *st)
     atomic_or(&v->requests, VCPU_REQ_FLUSH);
     fpu_reset();
     debug_regs_reset();
+    (void)arch_wrmsr_safe(MSR_TSC_AUX, 0); /* the guest holds it live; a CPU without RDTSCP has none */
 }
 
 void arch_vcpu_skip(struct vcpu *v, unsigned len)

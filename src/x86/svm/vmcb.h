@@ -198,6 +198,7 @@ enum vmexit_code {
 #define VM_CR_SVMDIS    BIT64(4)
 #define MSR_VM_HSAVE_PA 0xc0010117u
 #define MSR_EFER        0xc0000080u
+#define MSR_TSC_AUX     0xc0000103u
 #define EFER_LME        BIT64(8)
 #define EFER_LMA        BIT64(10)
 #define EFER_SVME       BIT64(12)
