@@ -72,6 +72,9 @@ void guest_string_io(struct vcpu *v);
  * For exits on CPUs without next-RIP reporting. */
 unsigned guest_insn_length(struct vcpu *v, const u8 *opcode, unsigned opcode_len);
 
+/* The bytes at RIP, by the guest's own tables: as many of 15 as can be fetched. */
+unsigned guest_fetch(struct vcpu *v, u8 out[15]);
+
 /* CR8, the task priority, 0..15: the caller has refused reserved bits and moves RIP on. */
 void guest_cr8_write(struct vcpu *v, u64 val);
 u64 guest_cr8_read(struct vcpu *v);

@@ -98,6 +98,18 @@ void emul_fail(struct emul *e)
     arch_vcpu_inject(e->v, &e->fault);
 }
 
+unsigned guest_fetch(struct vcpu *v, u8 out[15])
+{
+    u8 buf[INSN_BUF];
+    struct emul e;
+    unsigned have = 0;
+
+    emul_begin(&e, v);
+    (void)emul_fetch(&e, buf, INSN_MAX_LEN, &have); /* what could be had is in buf even when not all could */
+    memcpy(out, buf, have);
+    return have;
+}
+
 unsigned guest_insn_length(struct vcpu *v, const u8 *opcode, unsigned opcode_len)
 {
     u8 buf[INSN_BUF] = {0};

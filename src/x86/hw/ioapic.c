@@ -87,14 +87,6 @@ bool ioapic_route(u32 gsi, u8 vector, u32 pcpu, u32 flags)
     return true;
 }
 
-void ioapic_mask(u32 gsi)
-{
-    u32 i, pin;
-
-    if (find_pin(gsi, &i, &pin))
-        rte_write(i, pin, RTE_MASKED);
-}
-
 void arch_dump_ioapic(void (*print)(const char *fmt, ...) PRINTF(1, 2))
 {
     static const char *const modes[8] = {"fixed", "lowest", "smi", "?", "nmi", "init", "?", "extint"};

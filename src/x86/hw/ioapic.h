@@ -14,6 +14,5 @@ void ioapic_identify(u32 i, u32 *id, u32 *pins);
 enum ioapic_flags { IOAPIC_LEVEL = 1u << 0, IOAPIC_LOW = 1u << 1 };
 /* Sends a GSI to one CPU as a fixed interrupt. False when no IOAPIC of the board has that GSI. */
 bool ioapic_route(u32 gsi, u8 vector, u32 pcpu, u32 flags);
-void ioapic_mask(u32 gsi);
 
 #endif

@@ -60,23 +60,11 @@ static inline void reg_write(u32 reg, u32 val)
         *reg_ptr(reg) = val;
 }
 
-bool lapic_is_x2(void)
-{
-    return x2apic;
-}
-
 void lapic_choose_mode(void)
 {
     bool wanted = (cfg_board.features & FEAT_X2APIC) && (hw_features.features & FEAT_X2APIC);
 
     x2apic = wanted || (rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_X2);
-}
-
-u32 lapic_id(void)
-{
-    u32 id = reg_read(LAPIC_ID);
-
-    return x2apic ? id : id >> 24;
 }
 
 void lapic_cpu_init(void)

@@ -12,11 +12,8 @@
 
 /* BSP, after features_init(): chooses x2APIC mode when board and CPU have it or the firmware left it on. */
 void lapic_choose_mode(void);
-bool lapic_is_x2(void);
 /* Every CPU: enables its local APIC with everything but NMI on LINT1 masked. */
 void lapic_cpu_init(void);
-/* The id that the APIC itself reports. */
-u32 lapic_id(void);
 
 void lapic_eoi(void);
 /* Writes the task priority (0) again: the APIC looks anew at what is requested. */

@@ -60,11 +60,6 @@ hpa_t va_to_hpa(const void *p)
     return hpa(va - IMAGE_VA);
 }
 
-void *image_va(hpa_t a)
-{
-    return a.v - CFG_HV_BASE < CFG_HV_SIZE ? (void *)(IMAGE_VA + a.v) : NULL;
-}
-
 static void map_image(const u8 *start, const u8 *end, u64 flags)
 {
     for (u64 a = pa(start); a < pa(end); a += PAGE_SIZE) {

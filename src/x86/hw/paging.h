@@ -34,8 +34,6 @@ u64 paging_build(void);
 
 /* Host-physical address of an object of the image, or of this CPU's data page or stack. */
 hpa_t va_to_hpa(const void *p);
-/* The image's address for a physical address inside the image; NULL outside. */
-void *image_va(hpa_t a);
 
 /*
  * Walks this CPU's live tables. Returns the number of mapped 4 KiB pages and large leaves together; *wx

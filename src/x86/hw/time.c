@@ -153,14 +153,6 @@ void time_cpu_init(void)
     lapic_timer_mode(deadline_mode);
 }
 
-void delay_us(u64 us)
-{
-    u64 end = arch_tsc() + mul_div_u64(us, tsc_hz, 1000000) + 1;
-
-    while ((s64)(arch_tsc() - end) < 0)
-        cpu_relax();
-}
-
 /* ---- the one-shot timer ---- */
 
 static void program(u64 deadline)

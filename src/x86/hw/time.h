@@ -10,7 +10,5 @@
 void arch_time_init(void);
 /* Every CPU, after lapic_cpu_init() and arch_time_init(). */
 void time_cpu_init(void);
-/* Busy wait of at least us microseconds, at most a second. */
-void delay_us(u64 us);
 
 #endif

@@ -2,26 +2,6 @@
 #include "x86/guest/exits.h"
 #include "x86/svm/svm.h"
 
-/* Bytes at RIP, up to the end of the page unless the instruction needs more. */
-static unsigned fetch(struct vcpu *v, u8 out[15])
-{
-    struct vmcb *c = svm_of(v)->vmcb;
-    u64 lin = c->rip + ((c->cs.attr & BIT32(9)) ? 0 : c->cs.base);
-    unsigned n = 0;
-
-    while (n < 15) {
-        struct guest_event fault;
-        u64 pa;
-        unsigned chunk = (unsigned)MIN(15 - n, PAGE_SIZE - ((lin + n) & PAGE_MASK));
-
-        if (!guest_gva_to_gpa(v, lin + n, GVA_FETCH, &pa, &fault) ||
-            vm_gpa_read(v->vm, gpa(pa), out + n, chunk) != 0)
-            break;
-        n += chunk;
-    }
-    return n;
-}
-
 /*
  * Length of the MOV CR8 at RIP and the number of its general register; 0 when the bytes are something else.
  * CR8 is CR0's number with REX.R, or with LOCK (APM vol. 3, MOV CRn).
@@ -29,7 +9,7 @@ static unsigned fetch(struct vcpu *v, u8 out[15])
 unsigned svm_decode_mov_cr8(struct vcpu *v, unsigned *reg)
 {
     u8 b[15], rex = 0;
-    unsigned n = fetch(v, b), i = 0;
+    unsigned n = guest_fetch(v, b), i = 0;
     bool lock = false;
 
     for (; i < n; i++) {

@@ -85,7 +85,4 @@ unsigned svm_decode_mov_cr8(struct vcpu *v, unsigned *reg);
 /* npt.c */
 hpa_t svm_npt_root(const struct vm *vm);
 
-/* vcpu.c: FS, GS, TR, LDTR and the syscall MSRs from the CPU into the VMCB / the other way. */
-void svm_save_live(struct svm_vcpu *s);
-
 #endif

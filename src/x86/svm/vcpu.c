@@ -5,6 +5,7 @@
 #include <lib/string.h>
 #include "x86/guest/exits.h"
 #include "x86/hw/backend.h"
+#include "x86/hw/msr.h"
 #include "x86/hw/paging.h"
 #include "x86/svm/perm.h"
 #include "x86/svm/svm.h"
@@ -122,13 +123,14 @@ static bool seg_is_live(enum guest_seg seg)
     return seg == SEG_FS || seg == SEG_GS || seg == SEG_LDTR || seg == SEG_TR;
 }
 
-void svm_save_live(struct svm_vcpu *s)
+/* FS, GS, TR, LDTR and the syscall MSRs from the CPU into the VMCB. */
+static void save_live(struct svm_vcpu *s)
 {
     if (s->state_live)
         __asm__ volatile("vmsave %0" : : "a"(s->vmcb_pa) : "memory");
 }
 
-/* After a change in the VMCB of what VMLOAD loads; to be preceded by svm_save_live(). */
+/* After a change in the VMCB of what VMLOAD loads; to be preceded by save_live(). */
 static void load_live(struct svm_vcpu *s)
 {
     s->state_fresh = true;
@@ -141,7 +143,7 @@ void arch_vcpu_get_seg(struct vcpu *v, enum guest_seg seg, struct segment *out)
     const struct vmcb_seg *m = seg_slot(s->vmcb, seg);
 
     if (seg_is_live(seg))
-        svm_save_live(s);
+        save_live(s);
     *out = (struct segment){m->base, m->limit, attr_from_vmcb(m->attr), m->sel};
 }
 
@@ -151,7 +153,7 @@ void arch_vcpu_set_seg(struct vcpu *v, enum guest_seg seg, const struct segment 
     struct vmcb_seg *m = seg_slot(s->vmcb, seg);
 
     if (seg_is_live(seg)) {
-        svm_save_live(s);
+        save_live(s);
         load_live(s);
     }
     *m = (struct vmcb_seg){in->sel, attr_to_vmcb(in->attr), in->limit, in->base};
@@ -335,7 +337,7 @@ bool arch_vcpu_live_msr(struct vcpu *v, u32 msr, bool write, u64 *val)
 
     if (!slot)
         return false;
-    svm_save_live(s);
+    save_live(s);
     if (write) {
         *slot = *val;
         load_live(s);

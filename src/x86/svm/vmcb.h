@@ -193,15 +193,9 @@ enum vmexit_code {
 #define NPF_WRITE   BIT64(1)
 #define NPF_FETCH   BIT64(4)
 
-/* Model-specific registers, APM vol. 2 15.30. */
-#define MSR_VM_CR       0xc0010114u
-#define VM_CR_SVMDIS    BIT64(4)
-#define MSR_VM_HSAVE_PA 0xc0010117u
-#define MSR_EFER        0xc0000080u
-#define MSR_TSC_AUX     0xc0000103u
-#define EFER_LME        BIT64(8)
-#define EFER_LMA        BIT64(10)
-#define EFER_SVME       BIT64(12)
+/* Model-specific registers beyond those of x86/hw/msr.h, APM vol. 2 15.30. */
+#define VM_CR_SVMDIS BIT64(4)
+#define MSR_TSC_AUX  0xc0000103u
 
 /* CPUID 8000_000A EDX. */
 #define SVM_FEAT_NPT            BIT32(0)
