@@ -54,6 +54,11 @@ def c_vm_kind(name):
     return c_enum(name.replace("-", ""), "VM")
 
 
+def c_user_flag(name):
+    """The enumerator of abi/hypercall.h for a flag of a user slot."""
+    return c_enum({"polling": "io-polling"}.get(name, name), "HC_VM")
+
+
 def c_number(value):
     """An integer constant that means the same in C, assembly and linker scripts."""
     return "%#x" % value if value > 9 else "%d" % value
@@ -71,6 +76,11 @@ def c_bytes(data, per_line=16):
     return "\n".join(lines)
 
 
+def c_hex_bytes(text):
+    """The initialiser of a small array of bytes from their hexadecimal digits."""
+    return "{" + ", ".join("0x%02x" % byte for byte in bytes.fromhex(text)) + "}"
+
+
 def json_value(value):
     return json.dumps(value, ensure_ascii=True)
 
@@ -81,8 +91,8 @@ def grub_word(text):
 
 
 FILTERS = {
-    "c_string": c_string, "c_comment": c_comment, "c_enum": c_enum, "c_vm_kind": c_vm_kind, "c_number": c_number, "c_bool": c_bool,
-    "c_bytes": c_bytes, "json": json_value, "grub_word": grub_word,
+    "c_string": c_string, "c_comment": c_comment, "c_enum": c_enum, "c_vm_kind": c_vm_kind, "c_user_flag": c_user_flag, "c_number": c_number, "c_bool": c_bool,
+    "c_bytes": c_bytes, "c_hex_bytes": c_hex_bytes, "json": json_value, "grub_word": grub_word,
 }
 
 
@@ -90,9 +100,9 @@ FILTERS = {
 
 # Attributes that are text whatever they look like; all others are numbers or yes and no.
 TEXT = {"name", "description", "vendor", "extension", "kind", "machine", "cpu", "memory", "min-version", "what", "address", "loglevel", "uart",
-        "source", "key", "ready", "protocol", "cmdline"}
+        "source", "key", "key-bytes", "ready", "ready-on", "protocol", "cmdline", "abi"}
 # Attributes of these names are text in one element and numbers in another.
-NUMBERS_IN = {("function", "vendor"), ("console", "cpu")}
+NUMBERS_IN = {("function", "vendor"), ("console", "cpu"), ("cx", "address")}
 
 
 def value_of(tag, name, text):
@@ -107,7 +117,7 @@ def as_dict(element):
     """Attributes by name, '-' as '_'; children in lists by their tag's plural."""
     result = {name.replace("-", "_"): value_of(element.tag, name, text) for name, text in element.attrib.items()}
     for child in element:
-        result.setdefault(child.tag + "_list", []).append(as_dict(child))
+        result.setdefault(child.tag.replace("-", "_") + "_list", []).append(as_dict(child))
     return result
 
 
@@ -131,17 +141,18 @@ def load_model(path):
     for name in ("tsc", "lapic", "mcfg", "acpi"):
         board[name] = only(board, name)
     board["emulator"] = board.get("emulator_list", [None])[0]
-    for name in ("feature", "quirk", "reserved", "function"):
+    for name in ("feature", "mitigation", "quirk", "reserved", "px", "cx", "function"):
         board.setdefault(name + "_list", [])
     for function in board["function_list"]:
         function.setdefault("bar_list", [])
     scenario.setdefault("module_list", [])
     hypervisor = only(scenario, "hypervisor")
     for vm in scenario["vm_list"]:
-        vm.setdefault("flag_list", [])
+        for name in ("flag", "may_ask", "mem", "vuart", "device"):
+            vm.setdefault(name + "_list", [])
         vm.setdefault("ready", None)
+        vm.setdefault("ready_on", None)
         vm["boot"] = only(vm, "boot")
-        vm["pcpus"] = [vcpu["pcpu"] for vcpu in vm["vcpu_list"]]
         vm["autostart"] = any(flag["name"] == "autostart" for flag in vm["flag_list"])
         vm["console"] = any(uart["console"] for uart in vm["vuart_list"])
 
@@ -152,8 +163,9 @@ def load_model(path):
         "scenario": scenario,
         "loglevel": hypervisor["loglevel"],
         "console": only(hypervisor, "console"),
+        "service": only(scenario, "service"),
         "hv": only(hypervisor, "image"),
-        "modules": only(hypervisor, "module-store"),
+        "modules": only(hypervisor, "module_store"),
         "module_list": scenario["module_list"],
         "vms": scenario["vm_list"],
         "guests": guests,

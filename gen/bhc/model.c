@@ -14,6 +14,8 @@ const char *const feature_names[] = {
     NULL,
 };
 
+const char *const mitigation_names[] = {"l1d-flush", "mds-clear", NULL};
+
 const char *const quirk_names[] = {
     "virq-cr8-abort",
     "vmexit-invalid-32",
@@ -27,6 +29,10 @@ const char *const quirk_names[] = {
     "vmexit-drops-intr",
     NULL,
 };
+
+const char *const kind_names[KIND_COUNT] = {"pre-launched", "service", "user"};
+
+const char *const flag_names[] = {"rt", "hypercall", "polling", "lapic-passthrough", "secure-world", NULL};
 
 u32 module_index(const struct scenario *s, const char *name)
 {
@@ -44,6 +50,70 @@ u32 vm_index(const struct scenario *s, const char *name)
             return (u32)i;
     }
     return NO_INDEX;
+}
+
+const struct vm *service_vm(const struct scenario *s)
+{
+    for (size_t i = 0; i < s->vm_count; i++) {
+        if (s->vms[i].kind == KIND_SERVICE)
+            return &s->vms[i];
+    }
+    return NULL;
+}
+
+size_t user_vm_count(const struct scenario *s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s->vm_count; i++)
+        count += s->vms[i].kind == KIND_USER;
+    return count;
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef", *at;
+
+    if (c >= 'A' && c <= 'F')
+        c = (char)(c - 'A' + 'a');
+    at = c ? strchr(digits, c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* 8-4-4-4-12 hexadecimal digits (RFC 4122 section 3). */
+static bool uuid_bytes(const char *key, u8 out[KEY_BYTES])
+{
+    static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    size_t digits = 0;
+
+    if (strlen(key) != sizeof(form) - 1)
+        return false;
+    memset(out, 0, KEY_BYTES);
+    for (size_t i = 0; form[i]; i++) {
+        int value = form[i] == 'x' ? hex_digit(key[i]) : 0;
+
+        if (value < 0 || (form[i] == '-' && key[i] != '-'))
+            return false;
+        if (form[i] == 'x') {
+            out[digits / 2] = (u8)(out[digits / 2] << 4 | value);
+            digits++;
+        }
+    }
+    return true;
+}
+
+bool key_bytes(const char *key, u8 out[KEY_BYTES])
+{
+    size_t len = strlen(key);
+
+    if (uuid_bytes(key, out))
+        return true;
+    memset(out, 0, KEY_BYTES);
+    if (len == 0 || len > MAX_KEY_NAME)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        out[i] = (u8)key[i];
+    return true;
 }
 
 bool name_known(const char *const *names, const char *name)

@@ -20,6 +20,17 @@
 #define LOW_RAM_LIMIT  GIB(2) /* guest RAM beyond this continues at HIGH_RAM_BASE */
 #define HIGH_RAM_BASE  GIB(4)
 #define NO_INDEX       0xffffu
+#define MAX_PX         20 /* hypercall-abi.md: MAX_PSTATE, MAX_CX_ENTRY */
+#define MAX_CX         7
+#define MAX_USER_VCPUS 8 /* what the I/O request page and the ABI's CPU maps are used for */
+#define KEY_BYTES      16
+#define MAX_KEY_NAME   (KEY_BYTES - 1) /* characters of a key that is a name: its last byte stays zero */
+#define FIRST_VECTOR   0x20            /* lower ones belong to exceptions */
+#define DEFAULT_VECTOR 0xf7            /* hypercall-abi.md section 8 */
+#define HOTPLUG_PORTS  12              /* QEMU's CPU hot-plug register block */
+/* The service VM's memory map holds its blocks and four more entries (MAX_RAM_BLOCKS above). */
+#define MAX_SERVICE_BLOCKS 12
+#define MIN_SERVICE_RAM    MIB(64)
 
 struct named {
     struct where at;
@@ -60,8 +71,23 @@ struct mcfg {
 
 struct acpi_regs {
     struct where at;
-    u16 pm_timer_port, pm1a_cnt_port, reset_port;
+    u16 pm_timer_port, pm1a_cnt_port, reset_port, cpu_hotplug_port;
     u8 reset_value, s5_slp_typ;
+};
+
+/* Performance and idle states (ACPI _PSS and _CST). */
+struct px_state {
+    struct where at;
+    u64 core_mhz, power_mw, latency_us, bus_master_us, control, status;
+};
+
+struct cx_state {
+    struct where at;
+    u8 type;
+    u8 space; /* ACPI address space id */
+    u8 width, offset, access;
+    u64 address, power_mw;
+    u32 latency_us;
 };
 
 struct uart {
@@ -96,6 +122,8 @@ struct board {
     const char *vendor, *extension;
     size_t feature_count;
     struct named *features;
+    size_t mitigation_count;
+    struct named *mitigations;
     size_t core_count;
     struct core *cores;
     u64 tsc_hz; /* 0: calibrate */
@@ -112,6 +140,10 @@ struct board {
     struct ioapic *ioapics;
     struct mcfg mcfg;
     struct acpi_regs acpi;
+    size_t px_count;
+    struct px_state *px;
+    size_t cx_count;
+    struct cx_state *cx;
     size_t uart_count;
     struct uart *uarts;
     size_t pci_count;
@@ -152,6 +184,7 @@ struct vm_vuart {
 };
 
 struct vm_boot {
+    bool present; /* else: kind "none", no modules */
     struct where at;
     const char *kind;     /* bzimage, elf, multiboot, raw */
     const char *protocol; /* auto, 32, 64; NULL: not given */
@@ -163,25 +196,69 @@ struct vm_boot {
     u32 kernel_index, initrd_index; /* placed */
 };
 
+/* In the order in which the hypervisor keeps VMs. */
+enum vm_kind { KIND_PRELAUNCHED, KIND_SERVICE, KIND_USER, KIND_COUNT };
+extern const char *const kind_names[KIND_COUNT];
+
+/* Bits of vm.flags, in the order of flag_names. A user slot's are what its VM may ask for. */
+enum vm_flag {
+    FLAG_RT = 1u << 0,
+    FLAG_HYPERCALL = 1u << 1,
+    FLAG_POLLING = 1u << 2,
+    FLAG_LAPIC_PASSTHROUGH = 1u << 3,
+    FLAG_SECURE_WORLD = 1u << 4,
+};
+extern const char *const flag_names[]; /* NULL-terminated */
+
+/* <service>: how the service VM and the hypervisor deal with each other */
+struct vm_service {
+    bool present;
+    struct where at;
+    const char *abi; /* v1, hsm */
+    u64 upcall_vector;
+    bool debug_hypercalls;
+    const char *dma; /* unprotected; NULL: not given */
+};
+
+struct vm_device {
+    struct where at;
+    const char *address; /* as written, bb:dd.f */
+    u16 bdf;
+};
+
 struct vm {
     struct where at;
-    const char *name, *key, *kind;
-    bool autostart, rt, hypercall;
+    enum vm_kind kind;
+    const char *name;
+    const char *key; /* "" when not given */
+    bool has_key, spare;
+    bool has_autostart, autostart;
+    u32 flags;
     struct where cpus_at;
     size_t cpu_count;
-    struct vm_cpu *cpus;
+    struct vm_cpu *cpus; /* a user slot's: the CPUs its vCPUs may be put on */
+    bool has_vcpus;
+    struct where vcpus_at;
+    u64 vcpu_count; /* as many as CPUs, but for user slots */
+    bool has_memory, has_limit;
     struct where memory_at;
+    u64 mem_limit;
     size_t ram_count;
     struct vm_ram *ram;
     size_t vuart_count;
     struct vm_vuart *vuarts;
     struct vm_boot boot;
-    const char *ready; /* NULL: none */
+    struct vm_service service;
+    struct where flags_at, devices_at; /* line 0: not there */
+    size_t device_count;
+    struct vm_device *devices;
+    const char *ready;    /* NULL: none */
+    const char *ready_on; /* VM on whose console it appears; NULL: not given */
     struct where ready_at;
     /* placed: */
     size_t mem_count;
     struct vm_mem *mem;
-    u32 first_vcpu, first_mem, first_vuart, first_s2_page, s2_pages;
+    u32 first_vcpu, first_pcpu, first_mem, first_vuart, first_device, first_s2_page, s2_pages;
 };
 
 struct hypervisor {
@@ -207,7 +284,7 @@ struct scenario {
     size_t vm_count;
     struct vm *vms;
     /* placed: */
-    u32 vcpu_total, vcpu_max, mem_total, vuart_total, s2_total;
+    u32 vcpu_total, vcpu_max, pcpu_total, mem_total, vuart_total, device_total, s2_total;
 };
 
 struct config {
@@ -218,10 +295,18 @@ struct config {
 /* Index of the module or VM of that name, or NO_INDEX. */
 u32 module_index(const struct scenario *s, const char *name);
 u32 vm_index(const struct scenario *s, const char *name);
+/* The first service VM, or NULL. */
+const struct vm *service_vm(const struct scenario *s);
+size_t user_vm_count(const struct scenario *s);
+
+/* The 16 bytes that stand for a key in hypercalls: a UUID's in the order it is written, or those of a name of
+ * 1 to MAX_KEY_NAME characters, zero-padded. False: it is neither. */
+bool key_bytes(const char *key, u8 out[KEY_BYTES]);
 
 /* What the hypervisor knows by name; the enumerators of config.h are these names in capitals. */
 extern const char *const feature_names[]; /* NULL-terminated */
 extern const char *const quirk_names[];
+extern const char *const mitigation_names[];
 bool name_known(const char *const *names, const char *name);
 /* "a, b, c" for messages. */
 const char *names_text(const char *const *names);

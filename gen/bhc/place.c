@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ranges.h"
 
@@ -11,6 +12,9 @@
  * spare ones.
  */
 #define S2_RESERVE 8
+/* The same for the service VM, whose tables single pages are split out of, and for user slots. */
+#define S2_RESERVE_SERVICE 96
+#define S2_RESERVE_USER    24
 /* Room that the pool of second-level pages must leave in the image for everything else. */
 #define IMAGE_RESERVE MIB(1)
 
@@ -45,6 +49,46 @@ static void place_ram(struct config *c)
     }
 }
 
+/* Pre-launched VMs first, then the service VM, then user slots, each in the order of the file. */
+static void place_order(struct scenario *s)
+{
+    struct vm *sorted = arena_alloc(s->vm_count, sizeof(*sorted));
+    size_t n = 0;
+
+    for (enum vm_kind kind = KIND_PRELAUNCHED; kind < KIND_COUNT; kind++) {
+        for (size_t i = 0; i < s->vm_count; i++) {
+            if (s->vms[i].kind == kind)
+                sorted[n++] = s->vms[i];
+        }
+    }
+    s->vms = sorted;
+}
+
+/* The service VM gets every whole page of RAM that is nobody's, at guest addresses equal to the host's. */
+static void place_service_ram(struct config *c, struct vm *service)
+{
+    const struct scenario *s = &c->scenario;
+    struct range_set room = board_ram(&c->board);
+
+    ranges_subtract(&room, s->hv.image_base, s->hv.image_size);
+    ranges_subtract(&room, s->hv.store_base, s->hv.store_size);
+    for (size_t i = 0; i < c->board.reserved_count; i++) {
+        const struct region *r = &c->board.reserved[i];
+        u64 base = ALIGN_DOWN(r->base, PAGE_SIZE);
+
+        ranges_subtract(&room, base, ALIGN_UP(r->base + r->size, PAGE_SIZE) - base);
+    }
+    for (size_t i = 0; i < s->vm_count; i++) {
+        for (size_t j = 0; j < s->vms[i].ram_count; j++)
+            ranges_subtract(&room, s->vms[i].ram[j].base, s->vms[i].ram[j].size);
+    }
+    service->mem_count = room.count;
+    service->mem = arena_alloc(room.count, sizeof(*service->mem));
+    for (size_t i = 0; i < room.count; i++)
+        service->mem[i] =
+            (struct vm_mem){room.spans[i].base, room.spans[i].base, room.spans[i].end - room.spans[i].base};
+}
+
 /* Guest-physical addresses: block after block from 0, and what does not fit below LOW_RAM_LIMIT from
  * HIGH_RAM_BASE on. */
 static void place_guest_addresses(struct vm *vm)
@@ -65,6 +109,92 @@ static void place_guest_addresses(struct vm *vm)
             if (guest == LOW_RAM_LIMIT)
                 guest = HIGH_RAM_BASE;
         }
+    }
+}
+
+/* The largest piece of RAM between 1 MiB and 4 GiB, where boot protocols can put things. */
+static u64 largest_low_piece(const struct vm *vm)
+{
+    u64 largest = 0;
+
+    for (size_t i = 0; i < vm->mem_count; i++) {
+        u64 base = MAX(vm->mem[i].gpa, MIB(1)), end = MIN(vm->mem[i].gpa + vm->mem[i].size, GIB(4));
+
+        if (base < end)
+            largest = MAX(largest, end - base);
+    }
+    return largest;
+}
+
+static bool piece_holds(const struct vm *vm, u64 base, u64 size)
+{
+    for (size_t i = 0; i < vm->mem_count; i++) {
+        const struct vm_mem *m = &vm->mem[i];
+
+        if (base >= m->gpa && base - m->gpa < m->size && size <= m->size - (base - m->gpa))
+            return true;
+    }
+    return false;
+}
+
+static void check_service_boot(const struct scenario *s, const struct vm *vm)
+{
+    const struct vm_boot *boot = &vm->boot;
+    u32 initrd = boot->initrd ? module_index(s, boot->initrd) : NO_INDEX;
+    const struct module *kernel = &s->modules[module_index(s, boot->kernel)];
+    u64 need = kernel->store_size + (initrd == NO_INDEX ? 0 : s->modules[initrd].store_size);
+
+    if (strcmp(boot->kind, "raw") == 0) {
+        if (!piece_holds(vm, boot->load, kernel->max_size))
+            diag_add(
+                SEV_ERROR, "SVC-007", boot->at,
+                "service vm '%s' loads its image at %s, which is not one piece of the RAM left for it; give "
+                "another load",
+                vm->name, range_text(boot->load, kernel->max_size));
+    } else if (need > largest_low_piece(vm)) {
+        diag_add(SEV_ERROR, "SVC-007", boot->at,
+                 "service vm '%s' needs %s for its boot modules, but the largest piece of RAM left for it "
+                 "between 1 "
+                 "MiB and 4 GiB is %s; lower the modules' max-size or shrink <ram> of others",
+                 vm->name, size_text(need), size_text(largest_low_piece(vm)));
+    }
+}
+
+static void check_service_ram(const struct config *c, const struct vm *vm)
+{
+    const struct scenario *s = &c->scenario;
+    u64 total = 0;
+
+    for (size_t i = 0; i < vm->mem_count; i++)
+        total += vm->mem[i].size;
+    if (total < MIN_SERVICE_RAM) {
+        diag_add(SEV_ERROR, "SVC-005", vm->at,
+                 "service vm '%s' is left %s of RAM of board '%s', but at least %s are needed; shrink <ram> "
+                 "of the "
+                 "other VMs or use a larger board",
+                 vm->name, size_text(total), c->board.name, size_text(MIN_SERVICE_RAM));
+        return;
+    }
+    if (vm->mem_count > MAX_SERVICE_BLOCKS)
+        diag_add(
+            SEV_ERROR, "SVC-005", vm->at,
+            "service vm '%s' is left RAM in %zu pieces, but its memory map holds %d; put what lies between "
+            "them side by side: <ram base> of other VMs, <reserved> of the board",
+            vm->name, vm->mem_count, MAX_SERVICE_BLOCKS);
+    if (vm->mem[0].gpa != 0 || vm->mem[0].size > KIB(640) || (vm->mem_count > 1 && vm->mem[1].gpa < MIB(1)))
+        diag_add(SEV_ERROR, "SVC-006", vm->at,
+                 "service vm '%s' would see the RAM of board '%s' as it is, but that does not begin at 0 and "
+                 "leave "
+                 "out 0xa0000 to 0xfffff as on a PC; correct <ram> of the board",
+                 vm->name, c->board.name);
+    check_service_boot(s, vm);
+    for (size_t i = 0; i < s->vm_count; i++) {
+        if (s->vms[i].kind == KIND_USER && s->vms[i].mem_limit > total)
+            diag_add(SEV_ERROR, "USR-005", s->vms[i].memory_at,
+                     "user slot '%s' has a memory limit of %s, but service vm '%s', which its memory comes "
+                     "from, has "
+                     "only %s; lower the limit",
+                     s->vms[i].name, size_text(s->vms[i].mem_limit), vm->name, size_text(total));
     }
 }
 
@@ -106,7 +236,43 @@ static u64 s2_pages(const struct vm *vm)
         if (!IS_ALIGNED(last + 1, SIZE_2M))
             pages += count_new(last >> 21, last >> 21, &pt);
     }
-    return pages + S2_RESERVE;
+    return pages;
+}
+
+/*
+ * What the service VM needs beyond its RAM (src/x86/vdev/host_mem.c): the four page directories below 4 GiB,
+ * under which the device windows lie, a page-directory-pointer table for each 512 GiB below 2^42, and for
+ * each BAR above 4 GiB what it takes to treat a page of it apart.
+ */
+static u64 s2_pages_devices(const struct board *b)
+{
+    u64 pages = 4 + 8;
+
+    for (size_t i = 0; i < b->pci_count; i++) {
+        for (size_t j = 0; j < b->pci[i].bar_count; j++) {
+            if (!b->pci[i].bars[j].is_io && b->pci[i].bars[j].base >= GIB(4))
+                pages += 3;
+        }
+    }
+    return pages;
+}
+
+/* Enough to map the whole limit in 4 KiB pages, in a region below 4 GiB and one above. */
+static u64 s2_pages_user(const struct vm *vm)
+{
+    return vm->mem_limit / SIZE_2M + 2 * (vm->mem_limit / GIB(1) + 1) + S2_RESERVE_USER;
+}
+
+static u64 s2_pages_of(const struct board *b, const struct vm *vm)
+{
+    switch (vm->kind) {
+    case KIND_SERVICE:
+        return s2_pages(vm) + s2_pages_devices(b) + S2_RESERVE_SERVICE;
+    case KIND_USER:
+        return s2_pages_user(vm);
+    default:
+        return s2_pages(vm) + S2_RESERVE;
+    }
 }
 
 static void place_tables(struct config *c)
@@ -116,7 +282,7 @@ static void place_tables(struct config *c)
 
     for (size_t i = 0; i < s->vm_count; i++) {
         struct vm *vm = &s->vms[i];
-        u64 pages = s2_pages(vm);
+        u64 pages = s2_pages_of(&c->board, vm);
 
         /* Board RAM ends below 2^52: at most 2^31 page tables each. */
         vm->s2_pages = (u32)pages;
@@ -126,8 +292,8 @@ static void place_tables(struct config *c)
     if (total * PAGE_SIZE + IMAGE_RESERVE > s->hv.image_size) {
         diag_add(SEV_ERROR, "MEM-011", s->hv.image_at,
                  "second-level tables for %zu VMs need %s, too much for a hypervisor image of %s; align "
-                 "fixed bases to 2M "
-                 "so that large pages serve, or enlarge <image size>",
+                 "fixed bases to 2M so that large pages serve, lower the memory limits of user slots, or "
+                 "enlarge <image size>",
                  s->vm_count, size_text(total * PAGE_SIZE), size_text(s->hv.image_size));
         total = 0;
     }
@@ -142,10 +308,14 @@ static void place_indices(struct scenario *s)
         vm->first_vcpu = s->vcpu_total;
         vm->first_mem = s->mem_total;
         vm->first_vuart = s->vuart_total;
-        s->vcpu_total += (u32)vm->cpu_count;
+        vm->first_pcpu = s->pcpu_total;
+        vm->first_device = s->device_total;
+        s->vcpu_total += (u32)vm->vcpu_count;
+        s->pcpu_total += (u32)vm->cpu_count;
+        s->device_total += (u32)vm->device_count;
         s->mem_total += (u32)vm->mem_count;
         s->vuart_total += (u32)vm->vuart_count;
-        s->vcpu_max = MAX(s->vcpu_max, (u32)vm->cpu_count);
+        s->vcpu_max = MAX(s->vcpu_max, (u32)vm->vcpu_count);
         vm->boot.kernel_index = module_index(s, vm->boot.kernel);
         vm->boot.initrd_index = vm->boot.initrd ? module_index(s, vm->boot.initrd) : NO_INDEX;
     }
@@ -161,11 +331,22 @@ static int compare_regions(const void *a, const void *b)
 bool place(struct config *c)
 {
     qsort(c->board.ram, c->board.ram_count, sizeof(c->board.ram[0]), compare_regions);
+    place_order(&c->scenario);
     place_ram(c);
     if (diag_count(SEV_ERROR) > 0)
         return false;
-    for (size_t i = 0; i < c->scenario.vm_count; i++)
-        place_guest_addresses(&c->scenario.vms[i]);
+    for (size_t i = 0; i < c->scenario.vm_count; i++) {
+        struct vm *vm = &c->scenario.vms[i];
+
+        if (vm->kind == KIND_PRELAUNCHED)
+            place_guest_addresses(vm);
+        else if (vm->kind == KIND_SERVICE) {
+            place_service_ram(c, vm);
+            check_service_ram(c, vm);
+        }
+    }
+    if (diag_count(SEV_ERROR) > 0)
+        return false;
     place_indices(&c->scenario);
     place_tables(c);
     return diag_count(SEV_ERROR) == 0;

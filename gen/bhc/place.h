@@ -4,7 +4,7 @@
 
 #include "model.h"
 
-/* False after MEM-009 or MEM-011 diagnostics. */
+/* False after diagnostics of rules with SCOPE_PLACING. */
 bool place(struct config *c);
 
 #endif

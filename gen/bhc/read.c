@@ -1,11 +1,12 @@
 #include "read.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct where reader_where(const struct reader *r, xmlNode *n)
 {
-    return (struct where){r->path, xmlGetLineNo(n)};
+    return (struct where){r->path, n ? xmlGetLineNo(n) : 0};
 }
 
 xmlNode *reader_next(xmlNode *parent, xmlNode *prev, const char *name)
@@ -68,6 +69,17 @@ u64 reader_number(struct reader *r, xmlNode *n, const char *attribute, u64 max)
         return 0;
     }
     return value;
+}
+
+u16 reader_bdf(const char *address)
+{
+    unsigned long bus, device, function;
+    char *end;
+
+    bus = strtoul(address, &end, 16);
+    device = strtoul(end + 1, &end, 16);
+    function = strtoul(end + 1, &end, 16);
+    return (u16)((bus & 0xff) << 8 | (device & 0x1f) << 3 | (function & 7));
 }
 
 bool reader_yes(xmlNode *n, const char *attribute, bool missing)

@@ -26,6 +26,9 @@ const char *reader_text(xmlNode *n, const char *attribute, const char *missing);
 /* The attribute's number, at most max; 0 when it is not there. */
 u64 reader_number(struct reader *r, xmlNode *n, const char *attribute, u64 max);
 bool reader_has(xmlNode *n, const char *attribute);
+/* A PCI address of the form bb:dd.f, which the schema has checked, as PCI has it: bus << 8 | device << 3 |
+ * function. */
+u16 reader_bdf(const char *address);
 bool reader_yes(xmlNode *n, const char *attribute, bool missing);
 
 #endif

@@ -1,6 +1,5 @@
 #include "read.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static void read_emulator(struct reader *r, xmlNode *root, struct emulator *e)
@@ -21,18 +20,28 @@ static void read_emulator(struct reader *r, xmlNode *root, struct emulator *e)
     };
 }
 
+/* The words of an attribute. */
+static struct named *read_words(struct where at, const char *text, size_t *count)
+{
+    char *words = arena_strdup(text), *rest = NULL;
+    struct named *list = arena_alloc(strlen(words) + 1, sizeof(*list));
+
+    *count = 0;
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
+        list[(*count)++] = (struct named){at, word};
+    return list;
+}
+
 static void read_cpu(struct reader *r, xmlNode *root, struct board *b)
 {
     xmlNode *n = reader_next(root, NULL, "cpu"), *core = NULL;
-    char *features = arena_strdup(reader_text(n, "features", "")), *rest = NULL;
     size_t i = 0;
 
     b->cpu_at = reader_where(r, n);
     b->vendor = reader_text(n, "vendor", "");
     b->extension = reader_text(n, "extension", "");
-    b->features = arena_alloc(strlen(features) + 1, sizeof(*b->features));
-    for (char *word = strtok_r(features, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
-        b->features[b->feature_count++] = (struct named){b->cpu_at, word};
+    b->features = read_words(b->cpu_at, reader_text(n, "features", ""), &b->feature_count);
+    b->mitigations = read_words(b->cpu_at, reader_text(n, "mitigations", ""), &b->mitigation_count);
     b->core_count = reader_count(n, "core");
     b->cores = arena_alloc(b->core_count, sizeof(*b->cores));
     while ((core = reader_next(n, core, "core")))
@@ -111,8 +120,51 @@ static void read_registers(struct reader *r, xmlNode *root, struct board *b)
         .pm1a_cnt_port = (u16)reader_number(r, acpi, "pm1a-cnt-port", UINT16_MAX),
         .reset_port = (u16)reader_number(r, acpi, "reset-port", UINT16_MAX),
         .reset_value = (u8)reader_number(r, acpi, "reset-value", UINT8_MAX),
+        .cpu_hotplug_port = (u16)reader_number(r, acpi, "cpu-hotplug-port", UINT16_MAX),
         .s5_slp_typ = (u8)reader_number(r, acpi, "s5-slp-typ", 7), /* a three-bit field of PM1_CNT */
     };
+}
+
+/* ACPI 5.2.3.2: address space ids. The schema knows no other words. */
+static u8 address_space(const char *name)
+{
+    return strcmp(name, "memory") == 0 ? 0 : strcmp(name, "io") == 0 ? 1 : 0x7f;
+}
+
+static void read_pm(struct reader *r, xmlNode *root, struct board *b)
+{
+    xmlNode *pm = reader_next(root, NULL, "pm");
+    size_t i = 0;
+
+    b->px_count = reader_count(pm, "px");
+    b->px = arena_alloc(b->px_count, sizeof(*b->px));
+    for (xmlNode *n = NULL; pm && (n = reader_next(pm, n, "px"));) {
+        b->px[i++] = (struct px_state){
+            .at = reader_where(r, n),
+            .core_mhz = reader_number(r, n, "core-mhz", UINT64_MAX),
+            .power_mw = reader_number(r, n, "power-mw", UINT64_MAX),
+            .latency_us = reader_number(r, n, "latency-us", UINT64_MAX),
+            .bus_master_us = reader_number(r, n, "bus-master-us", UINT64_MAX),
+            .control = reader_number(r, n, "control", UINT64_MAX),
+            .status = reader_number(r, n, "status", UINT64_MAX),
+        };
+    }
+    b->cx_count = reader_count(pm, "cx");
+    b->cx = arena_alloc(b->cx_count, sizeof(*b->cx));
+    i = 0;
+    for (xmlNode *n = NULL; pm && (n = reader_next(pm, n, "cx"));) {
+        b->cx[i++] = (struct cx_state){
+            .at = reader_where(r, n),
+            .type = (u8)reader_number(r, n, "type", UINT8_MAX),
+            .space = address_space(reader_text(n, "space", "")),
+            .width = (u8)reader_number(r, n, "width", UINT8_MAX),
+            .offset = (u8)reader_number(r, n, "offset", UINT8_MAX),
+            .access = (u8)reader_number(r, n, "access", UINT8_MAX),
+            .address = reader_number(r, n, "address", UINT64_MAX),
+            .latency_us = (u32)reader_number(r, n, "latency-us", UINT32_MAX),
+            .power_mw = reader_number(r, n, "power-mw", UINT64_MAX),
+        };
+    }
 }
 
 static void read_uarts(struct reader *r, xmlNode *root, struct board *b)
@@ -131,18 +183,6 @@ static void read_uarts(struct reader *r, xmlNode *root, struct board *b)
             .clock_hz = (u32)reader_number(r, n, "clock-hz", UINT32_MAX),
         };
     }
-}
-
-/* The schema has checked the form bb:dd.f; result as PCI has it, bus << 8 | device << 3 | function. */
-static u16 parse_bdf(const char *s)
-{
-    unsigned long bus, device, function;
-    char *end;
-
-    bus = strtoul(s, &end, 16);
-    device = strtoul(end + 1, &end, 16);
-    function = strtoul(end + 1, &end, 16);
-    return (u16)((bus & 0xff) << 8 | (device & 0x1f) << 3 | (function & 7));
 }
 
 static void read_bars(struct reader *r, xmlNode *function, struct pci_function *f)
@@ -174,7 +214,7 @@ static void read_pci(struct reader *r, xmlNode *root, struct board *b)
 
         f->at = reader_where(r, n);
         f->address = reader_text(n, "address", "");
-        f->bdf = parse_bdf(f->address);
+        f->bdf = reader_bdf(f->address);
         f->vendor = (u16)reader_number(r, n, "vendor", UINT16_MAX);
         f->device = (u16)reader_number(r, n, "device", UINT16_MAX);
         f->class_code = (u32)reader_number(r, n, "class", 0xffffff);
@@ -208,6 +248,7 @@ bool read_board(xmlDocPtr doc, const char *path, struct board *out)
     read_memory(&r, root, out);
     read_interrupts(&r, root, out);
     read_registers(&r, root, out);
+    read_pm(&r, root, out);
     read_uarts(&r, root, out);
     read_pci(&r, root, out);
     read_quirks(&r, root, out);

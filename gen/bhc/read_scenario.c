@@ -69,9 +69,9 @@ static void read_modules(struct reader *r, xmlNode *root, struct scenario *s)
     }
 }
 
-static void read_vm_resources(struct reader *r, xmlNode *vm_node, struct vm *vm)
+static void read_cpus(struct reader *r, xmlNode *vm_node, struct vm *vm)
 {
-    xmlNode *cpus = reader_next(vm_node, NULL, "cpus"), *memory = reader_next(vm_node, NULL, "memory");
+    xmlNode *cpus = reader_next(vm_node, NULL, "cpus"), *vcpus = reader_next(vm_node, NULL, "vcpus");
     size_t i = 0;
 
     vm->cpus_at = reader_where(r, cpus);
@@ -79,12 +79,23 @@ static void read_vm_resources(struct reader *r, xmlNode *vm_node, struct vm *vm)
     vm->cpus = arena_alloc(vm->cpu_count, sizeof(*vm->cpus));
     for (xmlNode *n = NULL; (n = reader_next(cpus, n, "cpu"));)
         vm->cpus[i++] = (struct vm_cpu){reader_where(r, n), reader_number(r, n, "id", UINT32_MAX)};
+    vm->has_vcpus = vcpus != NULL;
+    vm->vcpus_at = reader_where(r, vcpus);
+    vm->vcpu_count = vcpus ? reader_number(r, vcpus, "max", UINT32_MAX) : vm->cpu_count;
+}
 
+static void read_memory(struct reader *r, xmlNode *vm_node, struct vm *vm)
+{
+    xmlNode *memory = reader_next(vm_node, NULL, "memory");
+    size_t i = 0;
+
+    vm->has_memory = memory != NULL;
+    vm->has_limit = reader_has(memory, "limit");
     vm->memory_at = reader_where(r, memory);
+    vm->mem_limit = vm->has_limit ? reader_number(r, memory, "limit", UINT64_MAX) : 0;
     vm->ram_count = reader_count(memory, "ram");
     vm->ram = arena_alloc(vm->ram_count, sizeof(*vm->ram));
-    i = 0;
-    for (xmlNode *n = NULL; (n = reader_next(memory, n, "ram"));) {
+    for (xmlNode *n = NULL; memory && (n = reader_next(memory, n, "ram"));) {
         vm->ram[i++] = (struct vm_ram){
             .at = reader_where(r, n),
             .fixed = reader_has(n, "base"),
@@ -92,10 +103,14 @@ static void read_vm_resources(struct reader *r, xmlNode *vm_node, struct vm *vm)
             .size = reader_number(r, n, "size", UINT64_MAX),
         };
     }
+}
+
+static void read_vuarts(struct reader *r, xmlNode *vm_node, struct vm *vm)
+{
+    size_t i = 0;
 
     vm->vuart_count = reader_count(vm_node, "vuart");
     vm->vuarts = arena_alloc(vm->vuart_count, sizeof(*vm->vuarts));
-    i = 0;
     for (xmlNode *n = NULL; (n = reader_next(vm_node, n, "vuart"));) {
         vm->vuarts[i++] = (struct vm_vuart){
             .at = reader_where(r, n),
@@ -111,6 +126,11 @@ static void read_boot(struct reader *r, xmlNode *vm_node, struct vm_boot *boot)
     xmlNode *n = reader_next(vm_node, NULL, "boot");
 
     *boot = (struct vm_boot){
+        .kind = "none", .kernel = "", .cmdline = "", .kernel_index = NO_INDEX, .initrd_index = NO_INDEX};
+    if (!n)
+        return;
+    *boot = (struct vm_boot){
+        .present = true,
         .at = reader_where(r, n),
         .kind = reader_text(n, "kind", ""),
         .protocol = reader_text(n, "protocol", NULL),
@@ -126,30 +146,87 @@ static void read_boot(struct reader *r, xmlNode *vm_node, struct vm_boot *boot)
     };
 }
 
+static void read_service(struct reader *r, xmlNode *vm_node, struct vm_service *service)
+{
+    xmlNode *n = reader_next(vm_node, NULL, "service");
+
+    *service = (struct vm_service){
+        .present = n != NULL,
+        .at = reader_where(r, n),
+        .abi = n ? reader_text(n, "abi", "v1") : "v1",
+        .upcall_vector = reader_has(n, "upcall-vector") ? reader_number(r, n, "upcall-vector", UINT32_MAX)
+                                                        : DEFAULT_VECTOR,
+        .debug_hypercalls = n ? reader_yes(n, "debug-hypercalls", true) : true,
+        .dma = n ? reader_text(n, "dma", NULL) : NULL,
+    };
+}
+
+static void read_grants(struct reader *r, xmlNode *vm_node, struct vm *vm)
+{
+    xmlNode *flags = reader_next(vm_node, NULL, "flags"), *devices = reader_next(vm_node, NULL, "devices");
+    size_t i = 0;
+
+    vm->flags_at = reader_where(r, flags);
+    for (u32 f = 0; flags && flag_names[f]; f++) {
+        if (reader_next(flags, NULL, flag_names[f]))
+            vm->flags |= BIT32(f);
+    }
+    vm->devices_at = reader_where(r, devices);
+    vm->device_count = reader_count(devices, "pci");
+    vm->devices = arena_alloc(vm->device_count, sizeof(*vm->devices));
+    for (xmlNode *n = NULL; devices && (n = reader_next(devices, n, "pci"));) {
+        const char *address = reader_text(n, "address", "");
+
+        vm->devices[i++] = (struct vm_device){reader_where(r, n), address, reader_bdf(address)};
+    }
+}
+
+static void read_ready(struct reader *r, xmlNode *vm_node, struct vm *vm)
+{
+    xmlNode *ready = reader_next(vm_node, NULL, "ready");
+    xmlChar *text;
+
+    if (!ready)
+        return;
+    text = xmlNodeGetContent(ready);
+    if (!text)
+        cannot_run("out of memory");
+    vm->ready = arena_strdup((const char *)text);
+    vm->ready_on = reader_text(ready, "on", NULL);
+    vm->ready_at = reader_where(r, ready);
+    xmlFree(text);
+}
+
+/* The schema knows no other words. */
+static enum vm_kind kind_of(const char *name)
+{
+    enum vm_kind kind = KIND_PRELAUNCHED;
+
+    while (kind < KIND_USER && strcmp(kind_names[kind], name) != 0)
+        kind++;
+    return kind;
+}
+
 static void read_vm(struct reader *r, xmlNode *n, struct vm *vm)
 {
-    xmlNode *flags = reader_next(n, NULL, "flags"), *ready = reader_next(n, NULL, "ready");
-
     *vm = (struct vm){
         .at = reader_where(r, n),
+        .kind = kind_of(reader_text(n, "kind", "")),
         .name = reader_text(n, "name", ""),
         .key = reader_text(n, "key", ""),
-        .kind = reader_text(n, "kind", ""),
-        .autostart = reader_yes(n, "autostart", true),
-        .rt = flags && reader_next(flags, NULL, "rt"),
-        .hypercall = flags && reader_next(flags, NULL, "hypercall"),
+        .has_key = reader_has(n, "key"),
+        .spare = reader_yes(n, "spare", false),
+        .has_autostart = reader_has(n, "autostart"),
     };
-    if (ready) {
-        xmlChar *text = xmlNodeGetContent(ready);
-
-        if (!text)
-            cannot_run("out of memory");
-        vm->ready = arena_strdup((const char *)text);
-        vm->ready_at = reader_where(r, ready);
-        xmlFree(text);
-    }
-    read_vm_resources(r, n, vm);
+    /* User VMs are started by the service VM. */
+    vm->autostart = vm->kind != KIND_USER && reader_yes(n, "autostart", true);
+    read_cpus(r, n, vm);
+    read_memory(r, n, vm);
     read_boot(r, n, &vm->boot);
+    read_vuarts(r, n, vm);
+    read_service(r, n, &vm->service);
+    read_grants(r, n, vm);
+    read_ready(r, n, vm);
 }
 
 bool read_scenario(xmlDocPtr doc, const char *path, struct scenario *out)

@@ -193,3 +193,25 @@ RULE(board_emulator_memory)
                 "shorten <ram>",
                 b->emulator.memory, size_text(ranges_total(&ram)));
 }
+
+/* Bochs 2.7 cannot be given more; it has no clock but the instructions that it executes. */
+RULE(board_bochs)
+{
+    const struct board *b = &config->board;
+
+    if (!b->emulator.present || strcmp(b->emulator.kind, "bochs") != 0)
+        return;
+    if (b->emulator.memory_bytes > GIB(1))
+        MISTAKE(b->emulator.at, "Bochs is given memory=\"%s\"; it runs with at most 1G, give it less",
+                b->emulator.memory);
+    if (b->tsc_hz == 0)
+        MISTAKE(b->emulator.at,
+                "Bochs is told how many instructions a second has, which is the TSC's rate too; write "
+                "<tsc hz=\"50000000\" .../> instead of calibrate");
+}
+
+RULE(board_mitigations_known)
+{
+    check_names(rule, config->board.mitigations, config->board.mitigation_count, "mitigation",
+                mitigation_names);
+}

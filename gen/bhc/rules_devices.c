@@ -205,6 +205,8 @@ static size_t collect_ports(const struct board *b, struct ports *p)
         p[n++] = (struct ports){a->at, "the PM timer", a->pm_timer_port, 4};
     if (a->pm1a_cnt_port)
         p[n++] = (struct ports){a->at, "PM1a_CNT", a->pm1a_cnt_port, 2};
+    if (a->cpu_hotplug_port)
+        p[n++] = (struct ports){a->at, "CPU hot-plug", a->cpu_hotplug_port, HOTPLUG_PORTS};
     if (a->reset_port)
         p[n++] = (struct ports){a->at, "the reset port", a->reset_port, 1};
     for (size_t i = 0; i < b->uart_count; i++)
@@ -216,7 +218,7 @@ static size_t collect_ports(const struct board *b, struct ports *p)
 RULE(board_ports)
 {
     const struct board *b = &config->board;
-    struct ports *p = arena_alloc(ARRAY_SIZE(legacy_ports) + 4 + b->uart_count, sizeof(*p));
+    struct ports *p = arena_alloc(ARRAY_SIZE(legacy_ports) + 5 + b->uart_count, sizeof(*p));
     size_t count = collect_ports(b, p);
 
     for (size_t i = 0; i < count; i++) {
@@ -231,6 +233,31 @@ RULE(board_ports)
                 break;
             }
         }
+    }
+}
+
+RULE(board_power_states)
+{
+    const struct board *b = &config->board;
+
+    if (b->px_count > MAX_PX)
+        MISTAKE(b->px[MAX_PX].at,
+                "the board has %zu performance states, but at most %d are supported; remove some",
+                b->px_count, MAX_PX);
+    for (size_t i = 1; i < b->px_count; i++) {
+        if (b->px[i].core_mhz >= b->px[i - 1].core_mhz)
+            MISTAKE(b->px[i].at,
+                    "performance state P%zu has %" PRIu64 " MHz, not less than the one before (%" PRIu64
+                    " MHz); give the fastest first",
+                    i, b->px[i].core_mhz, b->px[i - 1].core_mhz);
+    }
+    if (b->cx_count > MAX_CX)
+        MISTAKE(b->cx[MAX_CX].at, "the board has %zu idle states, but at most %d are supported; remove some",
+                b->cx_count, MAX_CX);
+    for (size_t i = 0; i < b->cx_count; i++) {
+        if (b->cx[i].type < (i ? b->cx[i - 1].type : 1) || (i == 0 && b->cx[i].type != 1))
+            MISTAKE(b->cx[i].at, "idle state %zu has type %u; give C1 first and types in ascending order",
+                    i + 1, (unsigned)b->cx[i].type);
     }
 }
 

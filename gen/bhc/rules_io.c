@@ -24,13 +24,21 @@ RULE(console_uart_exists)
 
 RULE(console_vm_exists)
 {
-    const struct hypervisor *hv = &config->scenario.hv;
+    const struct scenario *s = &config->scenario;
+    const struct hypervisor *hv = &s->hv;
+    u32 vm = hv->console_vm ? vm_index(s, hv->console_vm) : 0;
 
-    if (hv->console_vm && vm_index(&config->scenario, hv->console_vm) == NO_INDEX)
+    if (vm == NO_INDEX)
         MISTAKE(hv->console_at,
                 "the console shows vm '%s' at boot, but there is no such VM; correct the name or remove "
                 "vm=\"...\"",
                 hv->console_vm);
+    else if (hv->console_vm && s->vms[vm].kind == KIND_USER)
+        MISTAKE(
+            hv->console_at,
+            "the console shows vm '%s' at boot, but a user slot has no console of its own; name the service "
+            "VM or remove vm=\"...\"",
+            hv->console_vm);
 }
 
 RULE(console_vuart)
@@ -52,7 +60,7 @@ RULE(console_vuart)
             else
                 first = &vm->vuarts[j];
         }
-        if (!first)
+        if (!first && vm->kind != KIND_USER)
             MISTAKE(vm->at, "vm '%s' has no console; add <vuart port=\"0x3f8\" irq=\"4\" console=\"yes\"/>",
                     vm->name);
     }
@@ -113,6 +121,8 @@ RULE(vuart_ports_platform)
             const struct vm_vuart *u = &s->vms[i].vuarts[j];
 
             for (size_t k = 0; k < ARRAY_SIZE(platform_ports); k++) {
+                if (s->vms[i].kind == KIND_SERVICE && platform_ports[k].base == PLAT_PM_BASE)
+                    continue; /* it has the machine's: SVC-004 */
                 if (ranges_meet(u->port, 8, platform_ports[k].base, platform_ports[k].count))
                     MISTAKE(u->at,
                             "vm '%s' has a vUART at port 0x%x, which overlaps %s at port 0x%x; use 0x3f8, "

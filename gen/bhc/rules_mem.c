@@ -165,6 +165,8 @@ RULE(mem_first_block)
     for (size_t i = 0; i < s->vm_count; i++) {
         const struct vm_ram *first = &s->vms[i].ram[0];
 
+        if (s->vms[i].ram_count == 0)
+            continue; /* VM-005 says so where RAM is wanted */
         if (first->size != 0 && first->size < SIZE_2M)
             MISTAKE(first->at,
                     "vm '%s' begins with a RAM block of %s, but firmware tables and loaders need 2M from "

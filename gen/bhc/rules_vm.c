@@ -49,13 +49,24 @@ RULE(vm_names_unique)
     }
 }
 
+/* UUIDs are the same whatever the case of their digits. */
+static bool same_key(const struct vm *a, const struct vm *b)
+{
+    u8 x[KEY_BYTES], y[KEY_BYTES];
+
+    if (!a->has_key || !b->has_key)
+        return false;
+    return strcmp(a->key, b->key) == 0 ||
+           (key_bytes(a->key, x) && key_bytes(b->key, y) && memcmp(x, y, KEY_BYTES) == 0);
+}
+
 RULE(vm_keys_unique)
 {
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->vm_count; i++) {
         for (size_t j = 0; j < i; j++) {
-            if (strcmp(s->vms[i].key, s->vms[j].key) == 0) {
+            if (same_key(&s->vms[i], &s->vms[j])) {
                 MISTAKE(s->vms[i].at,
                         "vm '%s' has key '%s', which vm '%s' has too (line %ld); give each VM its own, for "
                         "example by uuidgen",
@@ -84,23 +95,12 @@ RULE(vm_key_form)
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->vm_count; i++) {
-        if (!well_named(s->vms[i].key, MAX_KEY, "-_.:"))
+        /* VM-005 reports a key that is missing. */
+        if (s->vms[i].has_key && !well_named(s->vms[i].key, MAX_KEY, "-_.:"))
             MISTAKE(s->vms[i].at,
                     "vm '%s' has key '%s', which is not 1 to %d letters, digits, '-', '_', '.' or ':'; use a "
                     "UUID",
                     s->vms[i].name, s->vms[i].key, MAX_KEY);
-    }
-}
-
-RULE(vm_kind_built)
-{
-    const struct scenario *s = &config->scenario;
-
-    for (size_t i = 0; i < s->vm_count; i++) {
-        if (strcmp(s->vms[i].kind, "pre-launched") != 0)
-            MISTAKE(s->vms[i].at,
-                    "vm '%s' is of kind '%s', which is not built yet; use kind=\"pre-launched\"",
-                    s->vms[i].name, s->vms[i].kind);
     }
 }
 
@@ -191,7 +191,7 @@ RULE(module_used)
 
 RULE(module_source)
 {
-    static const char *const kinds[] = {"debian:", "guest:", "file:"};
+    static const char *const kinds[] = {"debian:", "guest:", "hsm:", "file:"};
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->module_count; i++) {
@@ -202,7 +202,7 @@ RULE(module_source)
             ok = ok || (strncmp(source, kinds[k], strlen(kinds[k])) == 0 && source[strlen(kinds[k])] != '\0');
         if (!ok || unprintable(source) >= 0)
             MISTAKE(s->modules[i].at,
-                    "module '%s' has source '%s'; write debian:NAME, guest:NAME or file:PATH",
+                    "module '%s' has source '%s'; write debian:NAME, guest:NAME, hsm:NAME or file:PATH",
                     s->modules[i].name, source);
     }
 }
@@ -223,6 +223,8 @@ RULE(boot_modules_exist)
     for (size_t i = 0; i < s->vm_count; i++) {
         const struct vm_boot *boot = &s->vms[i].boot;
 
+        if (!boot->present)
+            continue;
         if (module_index(s, boot->kernel) == NO_INDEX)
             MISTAKE(boot->at,
                     "vm '%s' boots kernel '%s', but there is no such module (there are: %s); add a <module> "
@@ -305,7 +307,8 @@ RULE(boot_fits_ram)
             initrd = boot->initrd ? module_index(s, boot->initrd) : NO_INDEX;
         u64 need = 0, have = low_ram(&s->vms[i]);
 
-        if (kernel == NO_INDEX || is_kind(boot, "raw"))
+        /* The service VM's RAM is known when all else is placed: SVC-007. */
+        if (kernel == NO_INDEX || is_kind(boot, "raw") || s->vms[i].kind != KIND_PRELAUNCHED)
             continue;
         need = s->modules[kernel].store_size + (initrd == NO_INDEX ? 0 : s->modules[initrd].store_size);
         /* MEM-001 reports RAM of size 0. */
@@ -330,7 +333,8 @@ RULE(boot_raw_addresses)
         if (!is_kind(boot, "raw") || kernel == NO_INDEX || !boot->has_load || !boot->has_entry)
             continue;
         size = s->modules[kernel].max_size;
-        if (boot->load >= have || size > have - boot->load)
+        /* The service VM's RAM is known when all else is placed: SVC-007. */
+        if (s->vms[i].kind == KIND_PRELAUNCHED && (boot->load >= have || size > have - boot->load))
             MISTAKE(boot->at,
                     "vm '%s' loads its image at %s, beyond its RAM of %s; lower load, enlarge <ram> or lower "
                     "max-size of module '%s'",

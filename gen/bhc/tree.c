@@ -35,6 +35,11 @@ static void add_dec(struct node *n, const char *name, u64 value)
     add(n, PROP_DEC, name, NULL, value);
 }
 
+static void add_dec64(struct node *n, const char *name, u64 value)
+{
+    add(n, PROP_DEC64, name, NULL, value);
+}
+
 static void add_hex(struct node *n, const char *name, u64 value)
 {
     add(n, PROP_HEX, name, NULL, value);
@@ -73,6 +78,8 @@ static void build_sizes(struct node *root, const struct config *c)
     add_dec(n, "max-vcpus-per-vm", s->vcpu_max);
     add_dec(n, "modules", s->module_count);
     add_dec(n, "vuarts", s->vuart_total);
+    add_dec(n, "service", service_vm(s) != NULL);
+    add_dec(n, "user-vms", user_vm_count(s));
     add_dec(n, "s2-pages", s->s2_total);
 }
 
@@ -125,6 +132,7 @@ static void build_controllers(struct node *board, const struct board *b)
     add_dec(n, "s5-slp-typ", b->acpi.s5_slp_typ);
     add_hex(n, "reset-port", b->acpi.reset_port);
     add_hex(n, "reset-value", b->acpi.reset_value);
+    add_hex(n, "cpu-hotplug-port", b->acpi.cpu_hotplug_port);
     for (size_t i = 0; i < b->uart_count; i++) {
         n = node_new(board, "uart");
         add_text(n, "name", b->uarts[i].name);
@@ -132,6 +140,32 @@ static void build_controllers(struct node *board, const struct board *b)
         add_dec(n, "gsi", b->uarts[i].gsi);
         add_dec(n, "baud", b->uarts[i].baud);
         add_dec(n, "clock-hz", b->uarts[i].clock_hz);
+    }
+}
+
+static void build_pm(struct node *board, const struct board *b)
+{
+    for (size_t i = 0; i < b->px_count; i++) {
+        struct node *n = node_new(board, "px");
+
+        add_dec64(n, "core-mhz", b->px[i].core_mhz);
+        add_dec64(n, "power-mw", b->px[i].power_mw);
+        add_dec64(n, "latency-us", b->px[i].latency_us);
+        add_dec64(n, "bus-master-us", b->px[i].bus_master_us);
+        add_hex64(n, "control", b->px[i].control);
+        add_hex64(n, "status", b->px[i].status);
+    }
+    for (size_t i = 0; i < b->cx_count; i++) {
+        struct node *n = node_new(board, "cx");
+
+        add_dec(n, "type", b->cx[i].type);
+        add_hex(n, "space", b->cx[i].space);
+        add_dec(n, "width", b->cx[i].width);
+        add_dec(n, "offset", b->cx[i].offset);
+        add_dec(n, "access", b->cx[i].access);
+        add_hex64(n, "address", b->cx[i].address);
+        add_dec(n, "latency-us", b->cx[i].latency_us);
+        add_dec64(n, "power-mw", b->cx[i].power_mw);
     }
 }
 
@@ -172,14 +206,16 @@ static void build_board(struct node *root, const struct board *b)
     add_hex(n, "trampoline", b->trampoline);
     build_emulator(n, &b->emulator);
     tsc = node_new(n, "tsc");
-    add(tsc, PROP_DEC64, "hz", NULL, b->tsc_hz);
+    add_dec64(tsc, "hz", b->tsc_hz);
     add_bool(tsc, "invariant", b->tsc_invariant);
     add_names(n, "feature", b->features, b->feature_count);
+    add_names(n, "mitigation", b->mitigations, b->mitigation_count);
     add_names(n, "quirk", b->quirks, b->quirk_count);
     for (size_t i = 0; i < b->core_count; i++)
         add_hex(node_new(n, "cpu"), "apic-id", b->cores[i].apic_id);
     build_memory(n, b);
     build_controllers(n, b);
+    build_pm(n, b);
     build_pci(n, b);
 }
 
@@ -205,6 +241,18 @@ static void build_hypervisor(struct node *scenario, const struct scenario *s, co
     add_range(node_new(n, "module-store"), hv->store_base, hv->store_size);
 }
 
+/* VM 0xffff: there is no service VM. */
+static void build_service(struct node *scenario, const struct scenario *s)
+{
+    const struct vm *vm = service_vm(s);
+    struct node *n = node_new(scenario, "service");
+
+    add_hex(n, "vm", vm ? (u64)(vm - s->vms) : NO_INDEX);
+    add_text(n, "abi", vm ? vm->service.abi : "v1");
+    add_hex(n, "upcall-vector", vm ? vm->service.upcall_vector : DEFAULT_VECTOR);
+    add_bool(n, "debug-hypercalls", vm ? vm->service.debug_hypercalls : true);
+}
+
 static void build_boot(struct node *vm, const struct vm_boot *boot)
 {
     struct node *n = node_new(vm, "boot");
@@ -218,38 +266,39 @@ static void build_boot(struct node *vm, const struct vm_boot *boot)
     add_text(n, "cmdline", boot->cmdline);
 }
 
+static const char *key_text(const struct vm *vm)
+{
+    const char *text = "";
+    u8 bytes[KEY_BYTES];
+
+    key_bytes(vm->key, bytes); /* all zero where the key is neither a UUID nor a short name */
+    for (size_t i = 0; i < KEY_BYTES; i++)
+        text = arena_printf("%s%02x", text, (unsigned)bytes[i]);
+    return text;
+}
+
 static void build_vm_flags(struct node *n, const struct vm *vm)
 {
-    static const char *const names[] = {"rt", "hypercall", "autostart"};
-    const bool set[] = {vm->rt, vm->hypercall, vm->autostart};
+    bool user = vm->kind == KIND_USER;
 
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (set[i])
-            add_text(node_new(n, "flag"), "name", names[i]);
+    for (u32 i = 0; flag_names[i]; i++) {
+        if (!user && (vm->flags & BIT32(i)))
+            add_text(node_new(n, "flag"), "name", flag_names[i]);
+    }
+    if (vm->autostart)
+        add_text(node_new(n, "flag"), "name", "autostart");
+    if (vm->spare)
+        add_text(node_new(n, "flag"), "name", "spare");
+    for (u32 i = 0; flag_names[i]; i++) {
+        if (user && (vm->flags & BIT32(i)))
+            add_text(node_new(n, "may-ask"), "name", flag_names[i]);
     }
 }
 
-static void build_vm(struct node *scenario, const struct vm *vm, size_t id)
+static void build_vm_resources(struct node *n, const struct vm *vm)
 {
-    struct node *n = node_new(scenario, "vm");
-
-    add_dec(n, "id", id);
-    add_text(n, "name", vm->name);
-    add_text(n, "key", vm->key);
-    add_text(n, "kind", vm->kind);
-    add_dec(n, "vcpus", vm->cpu_count);
-    add_dec(n, "first-vcpu", vm->first_vcpu);
-    add_dec(n, "mems", vm->mem_count);
-    add_dec(n, "first-mem", vm->first_mem);
-    add_dec(n, "vuarts", vm->vuart_count);
-    add_dec(n, "first-vuart", vm->first_vuart);
-    add_dec(n, "s2-pages", vm->s2_pages);
-    add_dec(n, "first-s2-page", vm->first_s2_page);
-    if (vm->ready)
-        add_text(n, "ready", vm->ready);
-    build_vm_flags(n, vm);
     for (size_t i = 0; i < vm->cpu_count; i++)
-        add_dec(node_new(n, "vcpu"), "pcpu", vm->cpus[i].id);
+        add_dec(node_new(n, "pcpu"), "id", vm->cpus[i].id);
     for (size_t i = 0; i < vm->mem_count; i++) {
         struct node *mem = node_new(n, "mem");
 
@@ -264,6 +313,42 @@ static void build_vm(struct node *scenario, const struct vm *vm, size_t id)
         add_dec(uart, "irq", vm->vuarts[i].irq);
         add_bool(uart, "console", vm->vuarts[i].console);
     }
+    for (size_t i = 0; i < vm->device_count; i++) {
+        struct node *device = node_new(n, "device");
+
+        add_text(device, "address", vm->devices[i].address);
+        add_hex(device, "bdf", vm->devices[i].bdf);
+    }
+}
+
+static void build_vm(struct node *scenario, const struct vm *vm, size_t id)
+{
+    struct node *n = node_new(scenario, "vm");
+
+    add_dec(n, "id", id);
+    add_text(n, "name", vm->name);
+    add_text(n, "key", vm->key);
+    add_text(n, "key-bytes", key_text(vm));
+    add_text(n, "kind", kind_names[vm->kind]);
+    add_dec(n, "vcpus", vm->vcpu_count);
+    add_dec(n, "first-vcpu", vm->first_vcpu);
+    add_dec(n, "pcpus", vm->cpu_count);
+    add_dec(n, "first-pcpu", vm->first_pcpu);
+    add_dec(n, "mems", vm->mem_count);
+    add_dec(n, "first-mem", vm->first_mem);
+    add_hex64(n, "mem-limit", vm->mem_limit);
+    add_dec(n, "vuarts", vm->vuart_count);
+    add_dec(n, "first-vuart", vm->first_vuart);
+    add_dec(n, "devices", vm->device_count);
+    add_dec(n, "first-device", vm->first_device);
+    add_dec(n, "s2-pages", vm->s2_pages);
+    add_dec(n, "first-s2-page", vm->first_s2_page);
+    if (vm->ready) {
+        add_text(n, "ready", vm->ready);
+        add_text(n, "ready-on", vm->ready_on ? vm->ready_on : vm->name);
+    }
+    build_vm_flags(n, vm);
+    build_vm_resources(n, vm);
     build_boot(n, &vm->boot);
 }
 
@@ -279,6 +364,7 @@ struct node *tree_build(const struct config *c)
     add_text(n, "name", s->name);
     add_text(n, "description", s->description);
     build_hypervisor(n, s, &c->board);
+    build_service(n, s);
     for (size_t i = 0; i < s->module_count; i++) {
         struct node *m = node_new(n, "module");
 

@@ -29,6 +29,13 @@ void arch_cpu_kick(u32 pcpu);
  */
 void arch_cpu_idle(const u32 *word, const u32 *word2);
 
+/*
+ * Exit handlers run in a state in which some CPUs take no interrupt at all (SVM: GIF clear). A handler that
+ * waits for another CPU encloses the wait in these two: between them arch_irq_window() and arch_cpu_idle()
+ * work. Not nested.
+ */
+void arch_wait_begin(void);
+void arch_wait_end(void);
 /* Lets pending host interrupts in for a moment; long operations call it now and then. */
 void arch_irq_window(void);
 
@@ -40,6 +47,9 @@ void arch_timer_arm(u64 deadline);
 void arch_hpa_read(void *dst, hpa_t src, size_t len);
 /* The 8 bytes at an 8-byte-aligned address, read at once; the page walk's share of every emulated access. */
 u64 arch_hpa_read64(hpa_t src);
+/* One aligned 32-bit word, read with acquire order; stored with release order. */
+u32 arch_hpa_load32(hpa_t src);
+void arch_hpa_store32(hpa_t dst, u32 val);
 void arch_hpa_write(hpa_t dst, const void *src, size_t len);
 void arch_hpa_copy(hpa_t dst, hpa_t src, size_t len);
 void arch_hpa_zero(hpa_t dst, size_t len);

@@ -20,6 +20,11 @@ void arch_s2_init(struct vm *vm);
  * user, and flushes.
  */
 int arch_s2_map(struct vm *vm, gpa_t gpa, hpa_t hpa, u64 size, u32 prot);
+/* Changes rights and memory type of what is mapped in the range, keeping where it leads; what is unmapped
+ * stays so. -ENOMEM as above. */
+int arch_s2_protect(struct vm *vm, gpa_t gpa, u64 size, u32 prot);
+/* Bytes of the range that are mapped. */
+u64 arch_s2_mapped(struct vm *vm, gpa_t gpa, u64 size);
 /* Removes every mapping in the range. -ENOMEM when a large leaf must be split and the pool is used up. */
 int arch_s2_unmap(struct vm *vm, gpa_t gpa, u64 size);
 
@@ -34,5 +39,12 @@ bool arch_s2_translate(struct vm *vm, gpa_t gpa, struct s2_leaf *out);
 
 /* Makes all CPUs drop cached translations of the VM before it runs again. */
 void arch_s2_flush(struct vm *vm);
+
+/* True when a mapping that some CPU may hold in its TLB was changed or removed since the last
+ * arch_s2_settle(). */
+bool arch_s2_stale(const struct vm *vm);
+/* After every CPU has left the guest since the flush: the tables that became empty go back to the VM's pool.
+ */
+void arch_s2_settle(struct vm *vm);
 
 #endif

@@ -10,6 +10,7 @@
 #include <lib/types.h>
 
 struct vcpu;
+struct vm;
 
 /* General registers in the encoding order of x86 instructions; this is also the layout of struct guest_regs.
  */
@@ -92,8 +93,17 @@ struct guest_event {
     u64 cr2; /* for #PF */
 };
 
-/* Once at boot, for each vCPU, on any CPU: builds the control block; guest state as after RESET. */
+/* Once at boot, for each vCPU, on any CPU, not loaded: builds the control block; guest state as after RESET.
+ */
 void arch_vcpu_init(struct vcpu *v);
+/*
+ * The calling CPU takes the vCPU over / gives it up. Between the two the vCPU is loaded there, and only there
+ * may it run. Setters of this contract that say so work on a vCPU that is not loaded, too: what they set is
+ * in force from the next entry on. After put, another vCPU may be loaded and nothing of this one is left in
+ * the CPU; a vCPU that is loaded again is given a boot state before it runs.
+ */
+void arch_vcpu_load(struct vcpu *v);
+void arch_vcpu_put(struct vcpu *v);
 /* Puts the vCPU into the given state: control registers, segments, general registers, events cleared, FPU
  * state, debug registers and every pass-through MSR as after INIT/RESET. */
 void arch_vcpu_set_boot_state(struct vcpu *v, const struct vcpu_boot_state *s);
@@ -121,6 +131,13 @@ void arch_vcpu_skip(struct vcpu *v, unsigned len);
 /* Bytes of the exiting instruction that the CPU itself captured (decode assists); 0 when it captured none. */
 unsigned arch_vcpu_insn_bytes(struct vcpu *v, u8 out[15]);
 
+/*
+ * The access that the vCPU exited for cannot be served: instead of completing, the instruction raises #GP(0).
+ * The general registers, RIP and RFLAGS are put back at the next entry to what they are at this call, so the
+ * caller's caller may finish its emulation with whatever value the access yields. Own pCPU.
+ */
+void arch_vcpu_refuse(struct vcpu *v);
+
 /* True when an external interrupt could be injected now: IF set, no shadow, no event already queued for
  * entry. */
 bool arch_vcpu_irq_ready(struct vcpu *v);
@@ -137,7 +154,39 @@ void arch_vcpu_inject(struct vcpu *v, const struct guest_event *e);
 void arch_vcpu_irq_window(struct vcpu *v, bool on);
 void arch_vcpu_nmi_window(struct vcpu *v, bool on);
 
-/* Guest TSC = host TSC + offset. */
+/*
+ * Local APIC that the CPU carries out in part (CFG_APIC_ASSIST; the rest of the boards never call these but
+ * for the first). The vLAPIC keeps its registers in one page, laid out as the xAPIC page is.
+ */
+enum arch_apic_help {
+    APIC_HELP_TPR = 1u << 0, /* accesses to the task priority change the page without an exit */
+    APIC_HELP_IRQ = 1u << 1, /* the CPU takes interrupts from IRR to ISR, ends them, keeps PPR; implies TPR */
+};
+/*
+ * The local APIC is now in a mode (0 off, 1 xAPIC, 2 x2APIC) with its registers at `page`, 4 KiB aligned;
+ * reset also drops what was posted. Own pCPU, or any while the vCPU does not run. Returns the help that the
+ * CPU gives from the next entry on.
+ */
+u32 arch_vcpu_apic_mode(struct vcpu *v, u32 mode, const void *page, bool reset);
+/*
+ * APIC_HELP_IRQ: asks for a vector. Any CPU. fresh: its trigger mode in the TMR has changed, so the guest
+ * must exit before it is delivered. The vCPU sees it by VCPU_REQ_EVENT at the latest.
+ */
+void arch_vcpu_apic_post(struct vcpu *v, u8 vector, bool fresh);
+/* APIC_HELP_IRQ, own pCPU: moves what was posted into the IRR of the page. */
+void arch_vcpu_apic_pull(struct vcpu *v);
+/* APIC_HELP_IRQ, own pCPU, after pull or when IRR, ISR or TMR were changed here: the CPU works on from the
+ * page. */
+void arch_vcpu_apic_push(struct vcpu *v);
+/* APIC_HELP_TPR alone: an exit is wanted when the task priority class falls below this one; 0: never. Own
+ * pCPU. */
+void arch_vcpu_apic_threshold(struct vcpu *v, u32 priority_class);
+/* Boot: lets the CPU see guest-physical accesses to the xAPIC page at this address, where it can. */
+void arch_vm_apic_window(struct vm *vm, u64 gpa);
+
+/* Guest TSC = host TSC + offset. Also for a vCPU that is not loaded, or loaded on another CPU and not
+ * running.
+ */
 void arch_vcpu_set_tsc_offset(struct vcpu *v, u64 offset);
 u64 arch_vcpu_tsc_offset(struct vcpu *v);
 

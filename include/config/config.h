@@ -23,6 +23,9 @@
  *   CFG_HV_SIZE          size of the region that belongs to the image (link fails if the image is larger)
  *   CFG_MODULE_BASE      host-physical address of the module store (page aligned)
  *   CFG_MODULE_SIZE      its size
+ *   CFG_SERVICE          1 when the scenario has a service VM, else 0
+ *   CFG_USER_VMS         user-VM slots: the last ones of cfg_vms
+ *   CFG_APIC_ASSIST      1 when the board's CPUs may carry out part of a guest's local APIC, else 0
  */
 
 /* ---- board ---- */
@@ -44,6 +47,28 @@ enum board_quirk {
                                             #VMEXIT may   stay in the APIC without reaching the CPU */
 };
 
+/* How ACPI names a register (ACPI 5.2.3.2); the wire formats of the hypercall ABI are in abi/. */
+struct cfg_acpi_reg {
+    u8 space; /* address space id: 0 memory, 1 I/O, 0x7f fixed hardware */
+    u8 bit_width;
+    u8 bit_offset;
+    u8 access_size;
+    u64 address;
+};
+
+/* One performance state (ACPI _PSS), at most 20. */
+struct cfg_px {
+    u64 core_mhz, power_mw, latency_us, bus_master_us, control, status;
+};
+
+/* One idle state (ACPI _CST), at most 7; C1 first. */
+struct cfg_cx {
+    struct cfg_acpi_reg reg;
+    u8 type;
+    u32 latency_us;
+    u64 power_mw;
+};
+
 /* CPU features the board promises and the boot check compares with CPUID. */
 enum board_feature {
     FEAT_SVM = 1u << 0,
@@ -62,6 +87,13 @@ enum board_feature {
     FEAT_DECODE_ASSISTS = 1u << 13,
     FEAT_VPID = 1u << 14,
     FEAT_UNRESTRICTED_GUEST = 1u << 15,
+};
+
+/* What a board asks for at each VM entry, against leaks between what shares a core (SDM vol. 4 table 2-2:
+ * IA32_ARCH_CAPABILITIES says which CPUs need neither). */
+enum board_mitigation {
+    MITIGATE_L1D_FLUSH = 1u << 0, /* L1 terminal fault: IA32_FLUSH_CMD */
+    MITIGATE_MDS_CLEAR = 1u << 1, /* microarchitectural data sampling: VERW */
 };
 
 struct cfg_cpu {
@@ -107,9 +139,10 @@ struct cfg_board {
     const char *name;
     const char *description;
     enum cpu_vendor vendor;
-    u32 features;  /* enum board_feature */
-    u32 quirks;    /* enum board_quirk */
-    u32 cpu_count; /* CFG_PCPUS */
+    u32 features;    /* enum board_feature */
+    u32 quirks;      /* enum board_quirk */
+    u32 mitigations; /* enum board_mitigation */
+    u32 cpu_count;   /* CFG_PCPUS */
     const struct cfg_cpu *cpus;
     u32 ram_count;
     const struct cfg_range *ram; /* usable RAM as the board declares it, ascending */
@@ -121,7 +154,8 @@ struct cfg_board {
     u8 mcfg_end_bus;
     u16 pm_timer_port; /* 0: none */
     u16 pm1a_cnt_port;
-    u16 reset_port; /* 0xcf9 on a PC */
+    u16 reset_port;       /* 0xcf9 on a PC */
+    u16 cpu_hotplug_port; /* 12 ports that report CPUs to the host's ACPI code; 0: none */
     u8 reset_value;
     u8 s5_slp_typ;
     u64 tsc_hz;         /* 0: calibrate at boot */
@@ -131,6 +165,10 @@ struct cfg_board {
     u32 console_cpu; /* pCPU that serves the physical console and its interrupt */
     u32 pci_count;
     const struct cfg_pci_fn *pci;
+    u32 px_count;
+    const struct cfg_px *px;
+    u32 cx_count;
+    const struct cfg_cx *cx;
 };
 
 /* ---- scenario ---- */
@@ -141,6 +179,7 @@ enum vm_flag {
     VM_FLAG_RT = 1u << 0,        /* real time */
     VM_FLAG_HYPERCALL = 1u << 1, /* may issue hypercalls (service VMs always may) */
     VM_FLAG_AUTOSTART = 1u << 2, /* started at boot */
+    VM_FLAG_SPARE = 1u << 3,     /* user slot: takes any key that is not in use */
 };
 
 enum boot_kind { BOOT_NONE, BOOT_BZIMAGE, BOOT_ELF, BOOT_MULTIBOOT, BOOT_RAW };
@@ -159,7 +198,22 @@ struct cfg_boot {
     const char *cmdline;
 };
 
-enum mem_prot { MEM_R = 1u << 0, MEM_W = 1u << 1, MEM_X = 1u << 2, MEM_RWX = 7u, MEM_UC = 1u << 3 };
+/*
+ * What a second-level mapping allows. Memory types: write-back unless one of the others is given. MEM_DEV
+ * marks what is not RAM: the hypervisor never reads or writes it on a guest's behalf.
+ */
+enum mem_prot {
+    MEM_R = 1u << 0,
+    MEM_W = 1u << 1,
+    MEM_X = 1u << 2,
+    MEM_RWX = 7u,
+    MEM_UC = 1u << 3,
+    MEM_WT = 1u << 4,
+    MEM_WC = 1u << 5,
+    MEM_WP = 1u << 6,
+    MEM_TYPES = MEM_UC | MEM_WT | MEM_WC | MEM_WP,
+    MEM_DEV = 1u << 7,
+};
 
 /* A block of RAM that the VM owns. gpa, hpa and size are multiples of 4 KiB (2 MiB where placed by bhc). */
 struct cfg_mem {
@@ -174,24 +228,38 @@ struct cfg_vuart {
     bool console; /* backed by the hypervisor's console multiplexer; exactly one per VM may say so */
 };
 
+#define CFG_KEY_BYTES 16
+
+/*
+ * cfg_vms holds the pre-launched VMs first, then the service VM, then the user-VM slots. The service VM's
+ * memory blocks have gpa == hpa. A user slot has no memory, vUARTs or boot image of its own: the service VM
+ * brings them.
+ */
 struct cfg_vm {
     const char *name;
-    const char *key; /* UUID text or any unique string */
+    const char *key; /* UUID text or any unique string; empty for a spare slot */
     enum vm_kind kind;
-    u32 flags; /* enum vm_flag */
-    u16 vcpu_count;
+    u32 flags;      /* enum vm_flag */
+    u16 vcpu_count; /* user slot: the most that it may have */
     u16 first_vcpu; /* index of vCPU 0 among all vCPUs: struct vcpu and tables are indexed by first_vcpu + id
                      */
-    const u16 *pcpus; /* vcpu_count entries: pinned pCPU of each vCPU */
+    u16 pcpu_count;
     u16 mem_count;
-    const struct cfg_mem
-        *mem; /* ascending gpa, never overlapping; mem[0].gpa is 0 and covers at least 2 MiB */
     u16 vuart_count;
     u16 first_vuart;
+    u16 dev_count;
+    const u16 *pcpus; /* pCPU of each vCPU; a user slot's may be more than its vCPUs: the CPUs it may use */
+    const struct cfg_mem *mem; /* ascending gpa, never overlapping; mem[0].gpa is 0, and covers at least 2 MiB
+                                  but for the service VM, where it ends below the EBDA */
     const struct cfg_vuart *vuarts;
+    const u16 *devs; /* user slot: BDFs that it may be given */
     struct cfg_boot boot;
-    u32 s2_pages;      /* how many pages of the second-level pool belong to this VM ... */
-    u32 first_s2_page; /* ... and the first of them */
+    u32 s2_pages;                /* how many pages of the second-level pool belong to this VM ... */
+    u32 first_s2_page;           /* ... and the first of them */
+    u64 mem_limit;               /* user slot: bytes that may be mapped at one time, multiple of 4 KiB */
+    u32 user_flags;              /* user slot: enum hc_vm_flag (abi/hypercall.h) that CREATE_VM may ask for */
+    u8 key_bytes[CFG_KEY_BYTES]; /* the key as CREATE_VM names it; all zero for a spare slot, and where the
+                                    key is neither a UUID nor a short name */
 };
 
 struct cfg_module {
@@ -199,11 +267,19 @@ struct cfg_module {
     u64 max_size; /* room that the module store keeps for it, multiple of 4 KiB */
 };
 
+/* Which of two incompatible editions of the hypercall ABI is spoken where they differ (hypercall-abi.md
+ * section 6.4). */
+enum hcall_abi { HCALL_ABI_V1, HCALL_ABI_HSM };
+
 struct cfg_scenario {
     const char *name;
     const char *description;
     u32 loglevel;   /* initial, enum log_level */
     u16 console_vm; /* VM whose console is attached at boot, or CFG_NO_VM: the hypervisor shell */
+    u16 service_vm; /* index in cfg_vms, or CFG_NO_VM */
+    enum hcall_abi abi;
+    u8 upcall_vector;      /* until the service VM sets another; 0x20..0xff */
+    bool debug_hypercalls; /* the debug group answers */
 };
 
 #define CFG_NO_VM 0xffffu

@@ -1,6 +1,7 @@
 /*
- * Port and MMIO dispatch. Every range has one owner, registered at boot; the default is nobody: reads give
- * all ones, writes are dropped, both are counted in vcpu->unowned.
+ * Port and MMIO dispatch. Every range has one owner, registered at boot. The default is nobody: reads give
+ * all ones, writes are dropped, both are counted in vcpu->unowned; but in a user VM it is the device model
+ * (core/ioreq.h), and for the service VM's ports the real machine (arch_host_port()).
  */
 #ifndef BH_CORE_IO_H
 #define BH_CORE_IO_H
@@ -52,9 +53,25 @@ void io_register_ports(struct vm *vm, u16 base, u16 count, port_fn fn, void *dev
 /* MMIO ranges are searched in the order of registration. base and size in bytes, size > 0. */
 void io_register_mmio(struct vm *vm, u64 base, u64 size, mmio_fn fn, void *dev);
 
+/* The range that the first byte of an access belongs to; ports[0], which is empty, when that is nobody's. */
+static inline const struct port_range *io_port_range(const struct io_space *io, u32 port)
+{
+    size_t row = io->page_of[port >> 8];
+    size_t owner = io->owner[row][port & 0xff];
+
+    return &io->ports[owner];
+}
+/* True when all `size` bytes from `port` are the range's. */
+static inline bool io_port_covers(const struct port_range *r, u32 port, u32 size)
+{
+    return port - r->base + size <= r->count;
+}
+
 /* One access by the guest. The handler is found by the first byte; an access reaching past its range is
  * unowned. Reads return the value zero-extended from `size`. */
 u32 io_port_read(struct vcpu *v, u16 port, u8 size);
+/* What a read gives that io_port_range() found no owner for, or whose owner refused it. */
+u32 io_port_unowned_read(struct vcpu *v, u16 port, u8 size);
 void io_port_write(struct vcpu *v, u16 port, u8 size, u32 val);
 u64 io_mmio_read(struct vcpu *v, u64 addr, u8 size);
 void io_mmio_write(struct vcpu *v, u64 addr, u8 size, u64 val);

@@ -10,11 +10,15 @@ struct timer {
     u64 deadline;                /* TSC value, TIMER_OFF when not running; atomic: any CPU may set it */
     void (*fn)(struct timer *t); /* runs on the home CPU, outside guest mode, with the timer already off */
     struct timer *next;
-    u32 pcpu;
+    u32 pcpu; /* home; a vCPU's timers follow it */
 };
+
+struct vcpu;
 
 /* Registers a timer with its home CPU. Before the CPU loops start only; never undone. */
 void timer_init(struct timer *t, u32 pcpu, void (*fn)(struct timer *t));
+/* The same for a timer of a vCPU: its home is the CPU that the vCPU is pinned to at the time. */
+void timer_init_vcpu(struct timer *t, struct vcpu *v, void (*fn)(struct timer *t));
 /* Any CPU, no lock. From another CPU than home the change takes effect after a kick. Setting replaces. */
 void timer_set(struct timer *t, u64 deadline_tsc);
 void timer_cancel(struct timer *t);

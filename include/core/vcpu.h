@@ -17,6 +17,8 @@ enum vcpu_req {
     VCPU_REQ_SIPI = 1u << 3,  /* vcpu->sipi_vector is valid */
     VCPU_REQ_STOP = 1u << 4,  /* leave the CPU; state becomes VCPU_STOPPED */
     VCPU_REQ_FLUSH = 1u << 5, /* second-level tables changed (taken by the backend) */
+    VCPU_REQ_BOOT = 1u << 6,  /* user VM: take the boot state that user_vm_start() left */
+    VCPU_REQ_IOREQ = 1u << 7, /* the device model has completed the request that the vCPU waits for */
 };
 
 enum vcpu_state {
@@ -44,9 +46,16 @@ struct vcpu {
     u16 id;    /* within its VM; 0 is the boot CPU */
     u16 pcpu;
     u8 sipi_vector;
-    u64 unowned; /* accesses to ports, MSRs, memory that nobody owns */
+    u32 apic_id;          /* of its local APIC after RESET */
+    struct timer *timers; /* timers that move with it */
+    u64 wait_ticks;       /* TSC ticks inside exits that were spent waiting for a device model */
+    u64 ioreqs;           /* requests sent to one */
+    u64 io_failed;        /* accesses that ended without an answer: refused, or the vCPU had to stop */
+    u64 unowned;          /* accesses to ports, MSRs, memory that nobody owns */
     struct vcpu_stat exits[VCPU_EXIT_REASONS];
 } ALIGNED(64);
+
+struct timer;
 
 extern struct vcpu vcpus[CFG_VCPUS];
 

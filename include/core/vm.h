@@ -19,17 +19,31 @@ enum vm_want {
 
 struct vm {
     u16 id;
+    u16 vcpu_count; /* vCPUs that exist: all of the configuration's, or of a user VM those created so far */
     const struct cfg_vm *cfg;
     struct vcpu *vcpus; /* &vcpus[cfg->first_vcpu] */
-    u32 state;          /* enum vm_state; written by the control CPU (pCPU of vCPU 0) only */
+    u32 state;          /* enum vm_state; written by the control CPU (pCPU of vCPU 0) only, or for a user VM
+                           under its lock */
     u32 want;           /* enum vm_want, atomic */
     u32 active;         /* vCPUs that have not yet reached STOPPED/OFFLINE; atomic */
     u32 starts;         /* how often it was started */
-    spinlock_t lock;    /* protects: second-level tables while the VM is not OFF */
+    spinlock_t lock; /* protects: second-level tables while the VM is not OFF; of a user VM also state and
+                        everything in core/user_vm.h */
     struct io_space io; /* filled at boot, read-only after */
 };
 
 extern struct vm vms[CFG_VMS];
+
+/* The service VM, or NULL; constant NULL where the scenario has none, so that what serves it is left out of
+ * the image. */
+static inline struct vm *service_vm(void)
+{
+    return CFG_SERVICE ? &vms[cfg_scenario.service_vm] : NULL;
+}
+
+/* After changes to the second-level tables, lock held: when a CPU may have cached what changed, flushes and
+ * waits until every vCPU of the VM has left guest mode. */
+void vm_s2_commit(struct vm *vm);
 
 /* Boot: builds all VMs and vCPUs from the tables (no memory loaded, state OFF). BSP only. */
 void vms_init(void);

@@ -11,6 +11,7 @@
 #include <core/console.h>
 #include <core/cpu.h>
 #include <core/timer.h>
+#include <core/user_vm.h>
 #include <core/vm.h>
 #include "core_impl.h"
 
@@ -28,8 +29,69 @@ void cpu_request(u32 pcpu, u32 bits)
 static void service_vms(const struct cpu *c)
 {
     for (u32 i = 0; i < CFG_VMS; i++)
-        if (vms[i].vcpus[0].pcpu == c->id)
+        if (cfg_vms[i].kind != VM_USER && vms[i].vcpus[0].pcpu == c->id)
             vm_service(&vms[i]);
+}
+
+/* Lets go of the vCPU that this CPU does not belong to any more, takes the one that it does belong to. */
+static void follow_owner(struct cpu *c)
+{
+    struct vcpu *owner = atomic_load(&c->owner);
+
+    if (c->vcpu == owner)
+        return;
+    if (c->vcpu)
+        arch_vcpu_put(c->vcpu);
+    if (owner)
+        arch_vcpu_load(owner);
+    atomic_store(&c->vcpu, owner);
+    timers_run();
+}
+
+bool cpu_claim(u32 pcpu, struct vcpu *v)
+{
+    struct cpu *c = cpu_get(pcpu);
+
+    if (!atomic_cas(&c->owner, (struct vcpu *)NULL, v))
+        return false;
+    v->pcpu = (u16)pcpu;
+    for (struct timer *t = v->timers; t; t = t->next)
+        t->pcpu = pcpu;
+    cpu_request(pcpu, CPU_REQ_ATTACH);
+    return true;
+}
+
+void cpu_release(u32 pcpu, struct vcpu *v)
+{
+    struct cpu *c = cpu_get(pcpu);
+
+    ASSERT(atomic_load(&c->owner) == v);
+    atomic_store(&c->owner, (struct vcpu *)NULL);
+    cpu_request(pcpu, CPU_REQ_ATTACH);
+    while (atomic_load(&c->vcpu) == v)
+        cpu_wait();
+}
+
+/* Whoever asked for it did so before the request bit, so what is counted here has been asked before now. */
+static void answer_sync(struct cpu *c)
+{
+    atomic_store(&c->sync_done, atomic_load(&c->sync_asked));
+}
+
+void cpu_sync(u64 pcpus)
+{
+    u32 ticket[CFG_PCPUS];
+
+    pcpus &= ~BIT64(this_cpu()->id);
+    for (u32 i = 0; i < CFG_PCPUS; i++) {
+        if (!(pcpus & BIT64(i)))
+            continue;
+        ticket[i] = atomic_add(&cpu_get(i)->sync_asked, 1) + 1;
+        cpu_request(i, CPU_REQ_SYNC);
+    }
+    for (u32 i = 0; i < CFG_PCPUS; i++)
+        while ((pcpus & BIT64(i)) && (s32)(atomic_load(&cpu_get(i)->sync_done) - ticket[i]) < 0)
+            cpu_wait();
 }
 
 static void dump_own_vcpu(const struct cpu *c)
@@ -43,6 +105,12 @@ static void dump_own_vcpu(const struct cpu *c)
 
 static void serve(struct cpu *c, u32 reqs)
 {
+    if (reqs & CPU_REQ_SYNC)
+        answer_sync(c);
+    if (reqs & CPU_REQ_ATTACH)
+        follow_owner(c);
+    if (CFG_SERVICE && (reqs & CPU_REQ_IRQ))
+        arch_host_irqs();
     if (reqs & CPU_REQ_TIMER)
         timers_run();
     if (reqs & CPU_REQ_CONSOLE)
@@ -60,9 +128,8 @@ void cpu_service(void)
     serve(c, atomic_xchg(&c->requests, 0));
 }
 
-void cpu_breathe(void)
+static void serve_quick(u32 quick)
 {
-    const u32 quick = CPU_REQ_TIMER | CPU_REQ_CONSOLE;
     struct cpu *c = this_cpu();
 
     arch_irq_window();
@@ -70,14 +137,26 @@ void cpu_breathe(void)
         serve(c, atomic_and(&c->requests, ~quick) & quick);
 }
 
+void cpu_breathe(void)
+{
+    serve_quick(CPU_REQ_TIMER | CPU_REQ_CONSOLE);
+}
+
+void cpu_wait(void)
+{
+    serve_quick(CPU_REQ_TIMER | CPU_REQ_CONSOLE | CPU_REQ_SYNC);
+    cpu_relax();
+}
+
 /* One round of the loop: serves what was asked and runs the vCPU for as long as it may, or idles. */
 static void cpu_round(struct cpu *c)
 {
-    struct vcpu *v = c->vcpu;
+    struct vcpu *v;
     u32 flush = 0;
 
     if (atomic_load(&c->requests))
         cpu_service();
+    v = c->vcpu;
     if (v && (atomic_load(&v->requests) & ~(u32)VCPU_REQ_FLUSH))
         vcpu_pre_entry(v);
     if (v && v->state == VCPU_RUNNING) {

@@ -9,8 +9,8 @@
 
 static inline bool lookup(struct vm *vm, gpa_t addr, u32 need, struct s2_leaf *leaf)
 {
-    /* Uncached leaves are device memory, which these functions must not touch. */
-    return arch_s2_translate(vm, addr, leaf) && (leaf->prot & (need | MEM_UC)) == need;
+    /* Device memory is not for these functions; RAM that is mapped uncached is. */
+    return arch_s2_translate(vm, addr, leaf) && (leaf->prot & (need | MEM_DEV)) == need;
 }
 
 /*

@@ -1,7 +1,13 @@
-/* Port and MMIO dispatch: the two-level port index makes the owner of a port two loads and no branch away. */
+/*
+ * Port and MMIO dispatch: the two-level port index makes the owner of a port two loads and no branch away.
+ * What nobody owns is a request to the device model in a user VM, and the machine's own port in the service
+ * VM.
+ */
+#include <arch/platform.h>
 #include <lib/bits.h>
 #include <lib/log.h>
 #include <core/io.h>
+#include <core/ioreq.h>
 #include <core/vm.h>
 
 static void index_port(struct vm *vm, u32 port, u32 range)
@@ -51,40 +57,44 @@ void io_register_mmio(struct vm *vm, u64 base, u64 size, mmio_fn fn, void *dev)
     io->mmio[io->mmio_count++] = (struct mmio_range){base, size, fn, dev};
 }
 
-/* The range that the first byte belongs to; ports[0], which is empty, when that is nobody's. */
-static inline const struct port_range *find_port(const struct io_space *io, u32 port)
-{
-    size_t row = io->page_of[port >> 8];
-    size_t owner = io->owner[row][port & 0xff];
-
-    return &io->ports[owner];
-}
-
-/* True when all `size` bytes from `port` are the range's. */
-static inline bool covers(const struct port_range *r, u32 port, u32 size)
-{
-    return port - r->base + size <= r->count;
-}
-
 /* All ones in the low 1, 2 or 4 bytes. */
 static inline u32 port_mask(u32 size)
 {
     return (2u << (8u * size - 1u)) - 1u;
 }
 
-static NOINLINE u32 unowned_port_read(struct vcpu *v, u8 size)
+static inline bool is_kind(const struct vcpu *v, enum vm_kind kind)
 {
+    return v->vm->cfg->kind == kind;
+}
+
+u32 io_port_unowned_read(struct vcpu *v, u16 port, u8 size)
+{
+    u32 val = 0;
+
+    if (CFG_USER_VMS && is_kind(v, VM_USER))
+        return ioreq_port_read(v, port, size);
+    if (CFG_SERVICE && is_kind(v, VM_SERVICE) && arch_host_port(v, port, size, false, &val))
+        return val & port_mask(size);
     v->unowned++;
     return port_mask(size);
 }
 
+static NOINLINE void unowned_port_write(struct vcpu *v, u16 port, u8 size, u32 val)
+{
+    if (CFG_USER_VMS && is_kind(v, VM_USER))
+        ioreq_port_write(v, port, size, val);
+    else if (!CFG_SERVICE || !is_kind(v, VM_SERVICE) || !arch_host_port(v, port, size, true, &val))
+        v->unowned++;
+}
+
 u32 io_port_read(struct vcpu *v, u16 port, u8 size)
 {
-    const struct port_range *r = find_port(&v->vm->io, port);
+    const struct port_range *r = io_port_range(&v->vm->io, port);
     u32 val = 0;
 
-    if (UNLIKELY(!covers(r, port, size)) || UNLIKELY(!r->fn(v, r->dev, port, size, false, &val)))
-        return unowned_port_read(v, size);
+    if (UNLIKELY(!io_port_covers(r, port, size)) || UNLIKELY(!r->fn(v, r->dev, port, size, false, &val)))
+        return io_port_unowned_read(v, port, size);
     if (LIKELY(size == 1))
         return (u8)val;
     return val & port_mask(size);
@@ -92,12 +102,12 @@ u32 io_port_read(struct vcpu *v, u16 port, u8 size)
 
 void io_port_write(struct vcpu *v, u16 port, u8 size, u32 val)
 {
-    const struct port_range *r = find_port(&v->vm->io, port);
+    const struct port_range *r = io_port_range(&v->vm->io, port);
 
     val &= port_mask(size);
-    if (LIKELY(covers(r, port, size)) && LIKELY(r->fn(v, r->dev, port, size, true, &val)))
+    if (LIKELY(io_port_covers(r, port, size)) && LIKELY(r->fn(v, r->dev, port, size, true, &val)))
         return;
-    v->unowned++;
+    unowned_port_write(v, port, size, val);
 }
 
 static inline const struct mmio_range *find_mmio(const struct io_space *io, u64 addr, u8 size)
@@ -120,6 +130,8 @@ u64 io_mmio_read(struct vcpu *v, u64 addr, u8 size)
 
     if (LIKELY(r != NULL) && LIKELY(r->fn(v, r->dev, addr - r->base, size, false, &val)))
         return val & mask;
+    if (CFG_USER_VMS && is_kind(v, VM_USER))
+        return ioreq_mmio_read(v, addr, size);
     v->unowned++;
     return mask;
 }
@@ -131,5 +143,8 @@ void io_mmio_write(struct vcpu *v, u64 addr, u8 size, u64 val)
     val &= size_mask(size);
     if (LIKELY(r != NULL) && LIKELY(r->fn(v, r->dev, addr - r->base, size, true, &val)))
         return;
-    v->unowned++;
+    if (CFG_USER_VMS && is_kind(v, VM_USER))
+        ioreq_mmio_write(v, addr, size, val);
+    else
+        v->unowned++;
 }

@@ -153,7 +153,7 @@ static int write_info(struct load_ctx *c)
     b.info.mmap_length = c->e820_count * (u32)sizeof(b.mmap[0]);
     b.info.mmap_addr = LOAD_MB_INFO + offsetof(struct mb_block, mmap);
     b.info.boot_loader_name = LOAD_MB_INFO + offsetof(struct mb_block, loader);
-    b.info.mem_lower = 639;
+    b.info.mem_lower = (u32)(c->e820[0].size >> 10);
     b.info.mem_upper = mem_upper_kib(c);
     err = put_string(c, &strings, cmdline, &b.info.cmdline);
     return err ? err : load_write(c, LOAD_MB_INFO, &b, sizeof(b));

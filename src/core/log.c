@@ -9,6 +9,7 @@
 #include <lib/string.h>
 #include <core/console.h>
 #include <core/cpu.h>
+#include <core/sbuf.h>
 #include <core/timer.h>
 #include "core_impl.h"
 
@@ -55,6 +56,8 @@ static void PRINTF(2, 0) log_line(u32 level, const char *fmt, va_list ap)
 
     n += (size_t)bh_vsnprintf(line + n, LINE_MAX + 1 - n, fmt, ap);
     n = MIN(n, (size_t)LINE_MAX);
+    if (CFG_SERVICE)
+        sbuf_log(line, n);
     line[n++] = '\n';
     console_write_log(line, n);
 }

@@ -1,12 +1,13 @@
 /*
  * One-shot timers. A timer's deadline is the only shared word: whoever stores it from another CPU then sets
- * CPU_REQ_TIMER of the home CPU, which looks at all its deadlines again. The list itself never changes once
- * the CPU loops run.
+ * CPU_REQ_TIMER of the home CPU, which looks at all its deadlines again. The lists themselves never change
+ * once the CPU loops run: a CPU's own timers are one list, those of the vCPU that is loaded on it another.
  */
 #include <arch/cpu.h>
 #include <lib/atomic.h>
 #include <core/cpu.h>
 #include <core/timer.h>
+#include <core/vcpu.h>
 
 void timer_init(struct timer *t, u32 pcpu, void (*fn)(struct timer *t))
 {
@@ -17,6 +18,15 @@ void timer_init(struct timer *t, u32 pcpu, void (*fn)(struct timer *t))
     t->pcpu = pcpu;
     t->next = c->timers;
     c->timers = t;
+}
+
+void timer_init_vcpu(struct timer *t, struct vcpu *v, void (*fn)(struct timer *t))
+{
+    t->deadline = TIMER_OFF;
+    t->fn = fn;
+    t->pcpu = v->pcpu;
+    t->next = v->timers;
+    v->timers = t;
 }
 
 void timer_set(struct timer *t, u64 deadline_tsc)
@@ -39,25 +49,38 @@ void timer_cancel(struct timer *t)
     atomic_store(&t->deadline, TIMER_OFF);
 }
 
-void timers_run(void)
+static void fire_due(struct timer *list, u64 now)
 {
-    struct cpu *c = this_cpu();
-    u64 now = arch_tsc();
-    u64 next = TIMER_OFF;
-
-    for (struct timer *t = c->timers; t; t = t->next) {
+    for (struct timer *t = list; t; t = t->next) {
         u64 d = atomic_load(&t->deadline);
 
-        /* When the swap fails, another CPU has just set the timer anew: its request makes this function run
+        /* When the swap fails, another CPU has just set the timer anew: its request makes timers_run() run
          * again. */
         if (d <= now && atomic_cas(&t->deadline, d, TIMER_OFF))
             t->fn(t);
     }
-    for (struct timer *t = c->timers; t; t = t->next) {
+}
+
+static u64 earliest(const struct timer *list, u64 next)
+{
+    for (const struct timer *t = list; t; t = t->next) {
         u64 d = atomic_load(&t->deadline);
 
         next = MIN(next, d);
     }
+    return next;
+}
+
+void timers_run(void)
+{
+    struct cpu *c = this_cpu();
+    struct timer *of_vcpu = c->vcpu ? c->vcpu->timers : NULL;
+    u64 now = arch_tsc();
+    u64 next;
+
+    fire_due(c->timers, now);
+    fire_due(of_vcpu, now);
+    next = earliest(of_vcpu, earliest(c->timers, TIMER_OFF));
     c->armed = next;
     arch_timer_arm(next);
 }

@@ -3,6 +3,8 @@
 #include <arch/platform.h>
 #include <lib/atomic.h>
 #include <core/cpu.h>
+#include <core/sbuf.h>
+#include <core/user_vm.h>
 #include <core/vm.h>
 #include "core_impl.h"
 
@@ -55,6 +57,8 @@ static NOINLINE bool pre_entry_slow(struct vcpu *v, u32 reqs)
         vm_vcpu_stopped(v);
         return false;
     }
+    if (CFG_USER_VMS && (reqs & VCPU_REQ_BOOT))
+        user_vm_take_boot(v);
     if (reqs & VCPU_REQ_INIT) {
         take_init(v);
         reqs &= ~events; /* INIT drops what was pending */

@@ -1,7 +1,8 @@
 /*
  * The life of a VM. One CPU, the control CPU (pCPU of vCPU 0), owns its state; everyone else says what he
  * wants through the bits of vm->want. Stopping is a sequence of events: the control CPU asks every vCPU to
- * stop, each leaves its CPU, the last one calls the control CPU again. So no CPU ever waits for another.
+ * stop, each leaves its CPU, the last one calls the control CPU again. So no CPU ever waits for another. (The
+ * life of user VMs is in user_vm.c: there it is the service VM's hypercalls that decide, and wait.)
  *
  * Lock order, outermost first: vm->lock; vUART; console channel. Virtual interrupt controllers' locks come
  * after the vUART's.
@@ -9,10 +10,14 @@
 #include <arch/cpu.h>
 #include <arch/platform.h>
 #include <arch/s2.h>
+#include <lib/bits.h>
 #include <lib/log.h>
 #include <lib/string.h>
 #include <core/cpu.h>
+#include <core/ioreq.h>
 #include <core/load.h>
+#include <core/sbuf.h>
+#include <core/user_vm.h>
 #include <core/vm.h>
 #include <core/vpci.h>
 #include <core/vuart.h>
@@ -29,6 +34,22 @@ static struct {
                       */
 } life[CFG_VMS];
 
+static void vcpu_init_one(struct vm *vm, u16 i)
+{
+    const struct cfg_vm *cfg = vm->cfg;
+    struct vcpu *v = &vm->vcpus[i];
+
+    v->vm = vm;
+    v->id = i;
+    v->index = (u16)(cfg->first_vcpu + i);
+    v->pcpu = cfg->pcpus[i];
+    v->apic_id = cfg->kind == VM_SERVICE ? cfg_board.cpus[v->pcpu].apic_id : i;
+    v->state = VCPU_OFFLINE;
+    arch_vcpu_init(v);
+    if (cfg->kind != VM_USER && !cpu_claim(v->pcpu, v))
+        panic("CPU %u has two vCPUs", v->pcpu);
+}
+
 static void vm_init_one(u16 id)
 {
     struct vm *vm = &vms[id];
@@ -37,6 +58,7 @@ static void vm_init_one(u16 id)
     vm->id = id;
     vm->cfg = cfg;
     vm->vcpus = &vcpus[cfg->first_vcpu];
+    vm->vcpu_count = cfg->vcpu_count;
     vm->state = VM_STATE_OFF;
     arch_s2_init(vm);
     for (u32 i = 0; i < cfg->mem_count; i++) {
@@ -45,20 +67,15 @@ static void vm_init_one(u16 id)
         if (arch_s2_map(vm, gpa(m->gpa), hpa(m->hpa), m->size, MEM_RWX))
             panic("vm %s: %u pages of second-level tables do not reach", cfg->name, cfg->s2_pages);
     }
-    for (u16 i = 0; i < cfg->vcpu_count; i++) {
-        struct vcpu *v = &vm->vcpus[i];
-
-        v->vm = vm;
-        v->id = i;
-        v->index = (u16)(cfg->first_vcpu + i);
-        v->pcpu = cfg->pcpus[i];
-        v->state = VCPU_OFFLINE;
-        arch_vcpu_init(v);
-        cpu_get(v->pcpu)->vcpu = v;
-    }
+    for (u16 i = 0; i < cfg->vcpu_count; i++)
+        vcpu_init_one(vm, i);
     arch_vm_init(vm);
     vuart_init(vm);
-    vpci_init(vm);
+    if (cfg->kind == VM_PRELAUNCHED)
+        vpci_init(vm);
+    /* A user slot has no vCPU before the service VM makes one. */
+    if (cfg->kind == VM_USER)
+        vm->vcpu_count = 0;
 }
 
 void vms_init(void)
@@ -107,9 +124,26 @@ static void guest_wants(struct vcpu *v, u32 want)
 
 void vm_vcpu_stopped(struct vcpu *v)
 {
-    v->state = VCPU_STOPPED;
-    if (atomic_sub(&v->vm->active, 1) == 1)
+    trace(v->pcpu, TRACE_VCPU_STOP, v->vm->id | (u64)v->id << 16, v->state);
+    atomic_store(&v->state, VCPU_STOPPED);
+    /* Whoever stops a user VM waits for `active` himself. */
+    if (atomic_sub(&v->vm->active, 1) == 1 && v->vm->cfg->kind != VM_USER)
         call_control_cpu(v->vm);
+}
+
+void vm_s2_commit(struct vm *vm)
+{
+    u64 pcpus = 0;
+
+    if (!arch_s2_stale(vm))
+        return;
+    if (atomic_load(&vm->active)) {
+        arch_s2_flush(vm);
+        for (u16 i = 0; i < vm->vcpu_count; i++)
+            pcpus |= BIT64(vm->vcpus[i].pcpu);
+        cpu_sync(pcpus);
+    }
+    arch_s2_settle(vm);
 }
 
 static void begin_stop(struct vm *vm)
@@ -136,10 +170,34 @@ static void scrub(struct vm *vm)
     life[vm->id].dirty = false;
 }
 
+/* What a service VM needs beyond what every VM does: its CPUs back from user VMs, which are gone, and the
+ * vector that its driver expects. */
+static void prepare_service(struct vm *vm)
+{
+    for (u32 i = 0; i < vm->cfg->vcpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[i];
+
+        if (atomic_load(&cpu_get(v->pcpu)->owner) != v && !cpu_claim(v->pcpu, v))
+            panic("CPU %u was not given back to vm %s", v->pcpu, vm->cfg->name);
+    }
+    ioreq_set_vector(cfg_scenario.upcall_vector);
+}
+
+/* It can no longer answer for what it gave to others. */
+static void end_service(struct vm *vm)
+{
+    user_vms_destroy_all();
+    arch_host_quiesce(vm);
+    sbuf_drop_all();
+}
+
 static void start(struct vm *vm)
 {
     struct vcpu_boot_state boot;
     int r;
+
+    if (CFG_SERVICE && vm == service_vm())
+        prepare_service(vm);
 
     if (life[vm->id].dirty)
         scrub(vm);
@@ -147,7 +205,8 @@ static void start(struct vm *vm)
         atomic_store(&vm->vcpus[i].requests, 0);
     arch_vm_reset(vm);
     vuart_reset(vm);
-    vpci_reset(vm);
+    if (vm->cfg->kind == VM_PRELAUNCHED)
+        vpci_reset(vm);
     memset(&boot, 0, sizeof(boot));
     life[vm->id].dirty = true;
     r = vm_load(vm, &boot);
@@ -191,6 +250,8 @@ static void service_off(struct vm *vm)
     bool stopped = vm->state == VM_STATE_POWERING_OFF;
     u32 want = atomic_xchg(&vm->want, 0);
 
+    if (CFG_SERVICE && stopped && vm == service_vm())
+        end_service(vm);
     atomic_store(&vm->state, VM_STATE_OFF);
     if (want & (VM_WANT_START | VM_WANT_RESTART)) {
         start(vm);
@@ -237,6 +298,10 @@ void vm_guest_reset(struct vcpu *v)
 
 void vm_guest_fatal(struct vcpu *v, const char *why)
 {
+    if (CFG_USER_VMS && v->vm->cfg->kind == VM_USER) {
+        user_vm_guest_died(v, why);
+        return;
+    }
     /* At most once per start and vCPU: it does not run again before an operator starts the VM. */
     log_err("vm %s: stopped: %s at rip 0x%llx on vcpu %u", v->vm->cfg->name, why,
             (unsigned long long)arch_vcpu_get(v, REG_RIP), v->id);

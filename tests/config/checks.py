@@ -3,6 +3,7 @@ JSON; none of it goes through gen/render.py's view of the model."""
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -71,7 +72,7 @@ def quoted(text):
 def expected_board(root):
     board, console = root.find("board"), root.find("scenario/hypervisor/console")
     yield "board %s %s %s" % (quoted(board.get("name")), quoted(board.get("description")), board.get("vendor"))
-    for kind in ("feature", "quirk"):
+    for kind in ("feature", "mitigation", "quirk"):
         yield "%ss %s" % (kind, " ".join(sorted(f.get("name") for f in board.findall(kind))))
     for cpu in board.findall("cpu"):
         yield "cpu " + numbers(cpu, "apic-id")
@@ -81,7 +82,11 @@ def expected_board(root):
         yield "ioapic " + numbers(ioapic, "id pins gsi-base base")
     yield "lapic " + numbers(board.find("lapic"), "base")
     yield "mcfg " + numbers(board.find("mcfg"), "base start-bus end-bus")
-    yield "acpi " + numbers(board.find("acpi"), "pm-timer-port pm1a-cnt-port reset-port reset-value s5-slp-typ")
+    yield "acpi " + numbers(board.find("acpi"), "pm-timer-port pm1a-cnt-port reset-port reset-value s5-slp-typ cpu-hotplug-port")
+    for px in board.findall("px"):
+        yield "px " + numbers(px, "core-mhz power-mw latency-us bus-master-us control status")
+    for cx in board.findall("cx"):
+        yield "cx " + numbers(cx, "type space width offset access address latency-us power-mw")
     yield "tsc " + numbers(board.find("tsc"), "hz invariant")
     yield "trampoline " + numbers(board, "trampoline")
     yield "console " + numbers(console, "port gsi baud clock-hz cpu")
@@ -91,11 +96,25 @@ def expected_board(root):
             yield "bar " + numbers(bar, "index io base size")
 
 
+def key_bytes(text):
+    """A key as hypercalls hold it: a UUID's digits, or a name of up to 15 characters, in hexadecimal."""
+    if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
+        return text.replace("-", "").lower()
+    return (text.encode() if len(text) <= 15 else b"").ljust(16, b"\0").hex()
+
+
+def bdf(address):
+    bus, device, function = (int(part, 16) for part in re.split("[:.]", address))
+    return bus << 8 | device << 3 | function
+
+
 def expected_scenario(root):
     scenario = root.find("scenario")
     hypervisor = scenario.find("hypervisor")
     level = ["none", "fatal", "error", "warn", "info", "debug"].index(hypervisor.get("loglevel"))
     yield "scenario %s %s %d %s" % (quoted(scenario.get("name")), quoted(scenario.get("description")), level, number(hypervisor.find("console").get("vm")))
+    service = scenario.find("service")
+    yield "service %s %s %s" % (numbers(service, "vm"), service.get("abi"), numbers(service, "upcall-vector debug-hypercalls"))
     yield "image " + numbers(hypervisor.find("image"), "base size")
     yield "store " + numbers(hypervisor.find("module-store"), "base size")
     for module in scenario.findall("module"):
@@ -105,19 +124,24 @@ def expected_scenario(root):
         boot = vm.find("boot")
         yield "vm %s %s %s" % (quoted(vm.get("name")), quoted(vm.get("key")), vm.get("kind"))
         yield "flags " + " ".join(sorted(f.get("name") for f in vm.findall("flag")))
+        yield "may ask " + " ".join(sorted(f.get("name") for f in vm.findall("may-ask")))
+        yield "bytes " + key_bytes(vm.get("key"))
         yield "first %d %d %d" % (vcpu, vuart, page)
-        yield "pcpus " + " ".join(v.get("pcpu") for v in vm.findall("vcpu"))
+        yield "vcpus %s limit %s" % (vm.get("vcpus"), numbers(vm, "mem-limit"))
+        yield "pcpus " + " ".join(p.get("id") for p in vm.findall("pcpu"))
+        yield "devices " + " ".join(str(bdf(d.get("address"))) for d in vm.findall("device"))
         for mem in vm.findall("mem"):
             yield "mem " + numbers(mem, "gpa hpa size")
         for uart in vm.findall("vuart"):
             yield "vuart " + numbers(uart, "port irq console")
         yield "boot %s %s %s %s" % (boot.get("kind"), boot.get("protocol"), numbers(boot, "kernel initrd load entry"), quoted(boot.get("cmdline")))
-        vcpu += len(vm.findall("vcpu"))
+        vcpu += number(vm.get("vcpus"))
         vuart += len(vm.findall("vuart"))
         page += number(vm.get("s2-pages"))
-    largest = max(len(vm.findall("vcpu")) for vm in scenario.findall("vm"))
-    yield "sizes %d %d %d %d %d %d %d" % (len(root.findall("board/cpu")), len(scenario.findall("vm")), vcpu, largest, len(scenario.findall("module")),
-                                          vuart, page)
+    kinds = [vm.get("kind") for vm in scenario.findall("vm")]
+    largest = max(number(vm.get("vcpus")) for vm in scenario.findall("vm"))
+    yield "sizes %d %d %d %d %d %d %d %d %d" % (len(root.findall("board/cpu")), len(kinds), vcpu, largest, len(scenario.findall("module")), vuart,
+                                                kinds.count("service"), kinds.count("user"), page)
 
 
 def tables_match(folder, root, compiler):
@@ -129,6 +153,72 @@ def tables_match(folder, root, compiler):
     for have, want in zip(found, wanted):
         same(have.rstrip(), want.rstrip(), "a line of the compiled tables")
     same(len(found), len(wanted), "number of lines")
+
+
+# ---- placement ------------------------------------------------------------------------------------------------------------------
+
+PAGE = 4096
+
+
+def spans(elements, base="base"):
+    return [(number(e.get(base)), number(e.get(base)) + number(e.get("size"))) for e in elements]
+
+
+def without(left, taken):
+    """The list of spans `left` without the span `taken`."""
+    pieces = []
+    for start, end in left:
+        pieces += [(a, b) for a, b in ((start, min(end, taken[0])), (max(start, taken[1]), end)) if a < b]
+    return pieces
+
+
+def tables_for(ranges):
+    """Pages of second-level tables for [(first, last)]: the root, and one page for each part of 512 GiB and 1 GiB, and of 2 MiB where a range begins or
+    ends inside it."""
+    parts = {(level, n) for first, last in ranges for level in (39, 30) for n in range(first >> level, (last >> level) + 1)}
+    for first, last in ranges:
+        parts |= {(21, edge >> 21) for edge, whole in ((first, first % (1 << 21) == 0), (last, (last + 1) % (1 << 21) == 0)) if not whole}
+    return 1 + len(parts)
+
+
+def service_memory(root, service, free):
+    """The service VM has every page that is nobody's, where the host has it."""
+    mems = [(number(m.get("gpa")), number(m.get("gpa")) + number(m.get("size"))) for m in service.findall("mem")]
+    same(mems, spans(service.findall("mem"), "hpa"), "guest and host addresses of the service VM")
+    same(mems, sorted(free), "memory of the service VM")
+    windows = [(a, b - 1) for a, b in mems] + [(0, (4 << 30) - 1)]
+    windows += [(a, b - 1) for a, b in spans(bar for bar in root.iter("bar") if bar.get("io") == "no")]
+    if number(service.get("s2-pages")) < tables_for(windows) + 64:
+        raise Wrong("%s pages of second-level tables for the service VM, less than %d and 64 to split" % (service.get("s2-pages"), tables_for(windows)))
+
+
+def memory_is_partitioned(folder):
+    """Nothing belongs to two, nothing lies outside RAM, and tables suffice."""
+    root = model(folder)
+    vms = root.findall("scenario/vm")
+    kinds = ["pre-launched", "service", "user"]
+    same([vm.get("kind") for vm in vms], sorted((vm.get("kind") for vm in vms), key=kinds.index), "order of the VMs")
+    free = spans(root.findall("board/ram"))
+    for start, end in spans(root.findall("scenario/hypervisor/image") + root.findall("scenario/hypervisor/module-store")):
+        same(sum(b - a for a, b in free) - sum(b - a for a, b in without(free, (start, end))), end - start, "RAM of the hypervisor")
+        free = without(free, (start, end))
+    for start, end in spans(root.findall("board/reserved")):
+        free = without(free, (start & -PAGE, (end + PAGE - 1) & -PAGE))
+    page = 0
+    for vm in vms:
+        same(number(vm.get("first-s2-page")), page, "first page of second-level tables of " + vm.get("name"))
+        page += number(vm.get("s2-pages"))
+        if vm.get("kind") == "service":
+            service_memory(root, vm, free)
+        for mem in spans(vm.findall("mem"), "hpa"):
+            left = without(free, mem)
+            same(sum(b - a for a, b in free) - sum(b - a for a, b in left), mem[1] - mem[0], "free memory that %s is given" % vm.get("name"))
+            free = left
+        if vm.get("kind") == "user":
+            limit = number(vm.get("mem-limit"))
+            worst = 2 + (limit // PAGE + 511) // 512 + 2 + 2 * (limit // (1 << 30) + 2)
+            if number(vm.get("s2-pages")) < worst:
+                raise Wrong("%s pages of second-level tables for %s, of which %d may be needed" % (vm.get("s2-pages"), vm.get("name"), worst))
 
 
 # ---- device tree -----------------------------------------------------------------------------------------------------------------
@@ -201,8 +291,8 @@ def run_json_matches(folder):
         same(found["emulator"], None, "emulator")
     else:
         same(found["emulator"], {key.replace("-", "_"): text for key, text in emulator.attrib.items()}, "emulator")
-    same([(vm["name"], vm["id"], vm["vcpus"], vm["ready"], vm["pcpus"], vm["console"]) for vm in found["vms"]],
-         [(vm.get("name"), i, len(vm.findall("vcpu")), vm.get("ready"), [int(v.get("pcpu")) for v in vm.findall("vcpu")],
+    same([(vm["name"], vm["id"], vm["kind"], vm["vcpus"], vm["ready"], vm["ready_on"], vm["pcpus"], vm["console"]) for vm in found["vms"]],
+         [(vm.get("name"), i, vm.get("kind"), number(vm.get("vcpus")), vm.get("ready"), vm.get("ready-on"), [int(p.get("id")) for p in vm.findall("pcpu")],
            any(u.get("console") == "yes" for u in vm.findall("vuart"))) for i, vm in enumerate(scenario.findall("vm"))], "vms")
     same([(m["name"], m["source"], m["max_size"]) for m in found["modules"]],
          [(m.get("name"), m.get("source"), number(m.get("max-size"))) for m in scenario.findall("module")], "modules")

@@ -1,4 +1,5 @@
 /* Prints the generated tables, one fact a line, for checks.py to compare with resolved.xml. */
+#include <abi/hypercall.h>
 #include <config/config.h>
 #include <ctype.h>
 #include <stdio.h>
@@ -27,6 +28,10 @@ static const struct bit features[] = {
     {"x2apic", FEAT_X2APIC},
     {"xsave", FEAT_XSAVE},
 };
+static const struct bit mitigations[] = {
+    {"l1d-flush", MITIGATE_L1D_FLUSH},
+    {"mds-clear", MITIGATE_MDS_CLEAR},
+};
 static const struct bit quirks[] = {
     {"exitintinfo-type3", QUIRK_EXITINTINFO_TYPE3},
     {"if0-no-extint-exit", QUIRK_IF0_NO_EXTINT_EXIT},
@@ -43,6 +48,13 @@ static const struct bit vm_flags[] = {
     {"autostart", VM_FLAG_AUTOSTART},
     {"hypercall", VM_FLAG_HYPERCALL},
     {"rt", VM_FLAG_RT},
+    {"spare", VM_FLAG_SPARE},
+};
+static const struct bit user_flags[] = {
+    {"lapic-passthrough", HC_VM_LAPIC_PASSTHROUGH},
+    {"polling", HC_VM_IO_POLLING},
+    {"rt", HC_VM_RT},
+    {"secure-world", HC_VM_SECURE_WORLD},
 };
 
 static void put_bits(const char *what, u32 value, const struct bit *bits, size_t count)
@@ -70,6 +82,7 @@ static void put_board(const struct cfg_board *b)
     put_string(b->description);
     printf(" %s\n", b->vendor == CPU_VENDOR_AMD ? "amd" : "intel");
     put_bits("features", b->features, features, ARRAY_SIZE(features));
+    put_bits("mitigations", b->mitigations, mitigations, ARRAY_SIZE(mitigations));
     put_bits("quirks", b->quirks, quirks, ARRAY_SIZE(quirks));
     for (u32 i = 0; i < b->cpu_count; i++)
         printf("cpu %u\n", b->cpus[i].apic_id);
@@ -82,8 +95,20 @@ static void put_board(const struct cfg_board *b)
     }
     printf("lapic %lu\n", b->lapic_base);
     printf("mcfg %lu %u %u\n", b->mcfg_base, b->mcfg_start_bus, b->mcfg_end_bus);
-    printf("acpi %u %u %u %u %u\n", b->pm_timer_port, b->pm1a_cnt_port, b->reset_port, b->reset_value,
-           b->s5_slp_typ);
+    printf("acpi %u %u %u %u %u %u\n", b->pm_timer_port, b->pm1a_cnt_port, b->reset_port, b->reset_value,
+           b->s5_slp_typ, b->cpu_hotplug_port);
+    for (u32 i = 0; i < b->px_count; i++) {
+        const struct cfg_px *px = &b->px[i];
+
+        printf("px %lu %lu %lu %lu %lu %lu\n", px->core_mhz, px->power_mw, px->latency_us, px->bus_master_us,
+               px->control, px->status);
+    }
+    for (u32 i = 0; i < b->cx_count; i++) {
+        const struct cfg_cx *cx = &b->cx[i];
+
+        printf("cx %u %u %u %u %u %lu %u %lu\n", cx->type, cx->reg.space, cx->reg.bit_width,
+               cx->reg.bit_offset, cx->reg.access_size, cx->reg.address, cx->latency_us, cx->power_mw);
+    }
     printf("tsc %lu %u\n", b->tsc_hz, b->tsc_invariant);
     printf("trampoline %u\n", b->trampoline);
     printf("console %u %u %u %u %u\n", b->console.port, b->console.gsi, b->console.baud, b->console.clock_hz,
@@ -126,10 +151,17 @@ static void put_vm(const struct cfg_vm *vm)
     put_string(vm->key);
     printf(" %s\n", kind_name(vm->kind));
     put_bits("flags", vm->flags, vm_flags, ARRAY_SIZE(vm_flags));
-    printf("first %u %u %u\n", vm->first_vcpu, vm->first_vuart, vm->first_s2_page);
-    printf("pcpus");
-    for (u32 i = 0; i < vm->vcpu_count; i++)
+    put_bits("may ask", vm->user_flags, user_flags, ARRAY_SIZE(user_flags));
+    printf("bytes ");
+    for (u32 i = 0; i < CFG_KEY_BYTES; i++)
+        printf("%02x", vm->key_bytes[i]);
+    printf("\nfirst %u %u %u\n", vm->first_vcpu, vm->first_vuart, vm->first_s2_page);
+    printf("vcpus %u limit %lu\npcpus", vm->vcpu_count, vm->mem_limit);
+    for (u32 i = 0; i < vm->pcpu_count; i++)
         printf(" %u", vm->pcpus[i]);
+    printf("\ndevices");
+    for (u32 i = 0; i < vm->dev_count; i++)
+        printf(" %u", vm->devs[i]);
     printf("\n");
     for (u32 i = 0; i < vm->mem_count; i++)
         printf("mem %lu %lu %lu\n", vm->mem[i].gpa, vm->mem[i].hpa, vm->mem[i].size);
@@ -145,6 +177,8 @@ int main(void)
     put_string(cfg_scenario.name);
     put_string(cfg_scenario.description);
     printf(" %u %u\n", cfg_scenario.loglevel, cfg_scenario.console_vm);
+    printf("service %u %s %u %u\n", cfg_scenario.service_vm, cfg_scenario.abi == HCALL_ABI_V1 ? "v1" : "hsm",
+           cfg_scenario.upcall_vector, cfg_scenario.debug_hypercalls);
     printf("image %lu %lu\nstore %lu %lu\n", (u64)CFG_HV_BASE, (u64)CFG_HV_SIZE, (u64)CFG_MODULE_BASE,
            (u64)CFG_MODULE_SIZE);
     for (u32 i = 0; cfg_modules[i].name; i++) {
@@ -154,7 +188,7 @@ int main(void)
     }
     for (u32 i = 0; i < CFG_VMS; i++)
         put_vm(&cfg_vms[i]);
-    printf("sizes %d %d %d %d %d %d %d\n", CFG_PCPUS, CFG_VMS, CFG_VCPUS, CFG_MAX_VCPUS_PER_VM, CFG_MODULES,
-           CFG_VUARTS, CFG_S2_PAGES);
+    printf("sizes %d %d %d %d %d %d %d %d %d\n", CFG_PCPUS, CFG_VMS, CFG_VCPUS, CFG_MAX_VCPUS_PER_VM,
+           CFG_MODULES, CFG_VUARTS, CFG_SERVICE, CFG_USER_VMS, CFG_S2_PAGES);
     return 0;
 }

@@ -205,6 +205,13 @@ def test_manifest(suite, board, scenario):
     checks.manifest_matches(folder)
 
 
+def test_memory(suite, board, scenario):
+    folder = suite.folder()
+    done = suite.compile(board, scenario, out=folder)
+    expect_same((done.returncode, done.stderr.decode()), (0, ""), "bhc on %s, %s" % (board, scenario))
+    checks.memory_is_partitioned(folder)
+
+
 def test_tables(suite, board, scenario, compiler):
     folder = suite.build(board, scenario)
     checks.tables_match(folder, ROOT, compiler)
@@ -419,14 +426,18 @@ def run_all(suite):
     suite.run("docs/RULES.md is current", test_rules_page)
     suite.run("docs/CONFIG.md names everything", test_config_page)
     for board, scenario in pairs():
-        suite.run("accepted: %s on %s" % (os.path.basename(scenario), os.path.basename(board)), test_accepted, board, scenario)
+        suite.run("accepted: %s on %s" % (os.path.basename(scenario), os.path.basename(board)), test_memory, board, scenario)
     suite.run("accepted: base", test_accepted, base("board"), base("scenario"))
     full = ("good/full-board.xml", "good/full-scenario.xml")
+    service = ("good/service-board.xml", "good/service-scenario.xml")
     intel = ("good/intel-board.xml", base("scenario"))
     suite.run("accepted: Intel", test_accepted, *intel)
-    suite.run("the resolved model is what it was", test_golden, "full")
+    suite.run("accepted: base with a service VM", test_accepted, base("board"), base("service"))
+    for name in ("full", "service"):
+        suite.run("the resolved model is what it was: " + name, test_golden, name)
     suite.run("same input, same bytes, no paths", test_deterministic)
-    for name, files in (("base", (base("board"), base("scenario"))), ("full", full), ("Intel", intel)):
+    for name, files in (("base", (base("board"), base("scenario"))), ("full", full), ("service", service), ("Intel", intel)):
+        suite.run("memory belongs to one: " + name, test_memory, *files)
         suite.run("manifest.dtb says what resolved.xml says: " + name, test_manifest, *files)
         suite.run("run.json says what resolved.xml says: " + name, test_run_json, *files)
         for compiler in ("gcc", "clang"):

@@ -1,15 +1,40 @@
 /*
  * The fake board and scenario. APIC ids are not the CPU indices, and vm "a" has two blocks of memory with a
- * hole of host memory between them, so that code which mixes these up fails.
+ * hole of host memory between them, so that code which mixes these up fails. Behind the pre-launched VMs "a",
+ * "b", "c" come the service VM "svc" and four user slots: "u1" with a UUID, "u2" with a name, a spare one,
+ * and "rt". CPU 8 is the service VM's until it gives it up for "u1"; the user slots share CPUs 9 to 11.
  */
+#include <abi/hypercall.h>
 #include <config/config.h>
 #include <fake.h>
 
-static const struct cfg_cpu cpus[CFG_PCPUS] = {{0}, {2}, {4}, {6}, {8}, {10}};
+static const struct cfg_cpu cpus[CFG_PCPUS] = {{0},  {2},  {4},  {6},  {8},  {10},
+                                               {12}, {14}, {16}, {18}, {20}, {22}};
 static const struct cfg_range ram[] = {{0, 0x9f000}, {0x100000, FAKE_HOST_MEM - 0x100000}};
 static const struct cfg_ioapic ioapics[] = {{.id = 0, .pins = 24, .gsi_base = 0, .base = 0xfec00000}};
 static const struct cfg_pci_fn pci[] = {
     {.bdf = 0, .vendor = 0x8086, .device = 0x29c0, .class_code = 0x060000}};
+static const struct cfg_px px[] = {
+    {.core_mhz = 2000,
+     .power_mw = 15000,
+     .latency_us = 10,
+     .bus_master_us = 11,
+     .control = 0x1400,
+     .status = 0x14},
+    {.core_mhz = 1000,
+     .power_mw = 7000,
+     .latency_us = 12,
+     .bus_master_us = 13,
+     .control = 0xa00,
+     .status = 0xa},
+};
+static const struct cfg_cx cx[] = {
+    {.reg = {.space = 0x7f, .bit_width = 1, .bit_offset = 2, .access_size = 1, .address = 0x10},
+     .type = 1,
+     .latency_us = 2,
+     .power_mw = 900},
+    {.reg = {.space = 1, .bit_width = 8, .address = 0x415}, .type = 2, .latency_us = 50, .power_mw = 300},
+};
 
 extern const struct cfg_board cfg_board FAKE;
 const struct cfg_board cfg_board = {
@@ -35,31 +60,60 @@ const struct cfg_board cfg_board = {
     .console_cpu = 0,
     .pci_count = ARRAY_SIZE(pci),
     .pci = pci,
+    .px_count = ARRAY_SIZE(px),
+    .px = px,
+    .cx_count = ARRAY_SIZE(cx),
+    .cx = cx,
 };
 
-extern const struct cfg_scenario cfg_scenario FAKE;
-const struct cfg_scenario cfg_scenario = {
+/* The tables are constant for the code under test; tests switch the scenario over through fake_scenario. */
+const struct cfg_scenario fake_scenario_reset = {
     .name = "fake",
     .description = "host unit tests",
     .loglevel = 4,
     .console_vm = CFG_NO_VM,
+    .service_vm = FAKE_SERVICE,
+    .abi = HCALL_ABI_V1,
+    .upcall_vector = 0xf7,
+    .debug_hypercalls = true,
 };
+struct cfg_scenario fake_scenario;
+extern const struct cfg_scenario cfg_scenario __attribute__((weak, alias("fake_scenario")));
+
+void fake_reset_cfg(void);
+
+__attribute__((constructor)) void fake_reset_cfg(void)
+{
+    fake_scenario = fake_scenario_reset;
+}
 
 static const u16 pcpus_a[] = {1, 2};
 static const u16 pcpus_b[] = {3, 4};
 static const u16 pcpus_c[] = {5};
+static const u16 pcpus_svc[] = {6, 7, 8};
+static const u16 pcpus_u1[] = {8, 9, 10};
+static const u16 pcpus_u2[] = {9, 10, 11};
+static const u16 pcpus_spare[] = {10, 11};
+static const u16 pcpus_rt[] = {11};
 static const struct cfg_mem mem_a[] = {
     {.gpa = 0, .hpa = 0x4000000, .size = 0x1000000},
     {.gpa = 0x1000000, .hpa = 0x6000000, .size = 0x3000000},
 };
 static const struct cfg_mem mem_b[] = {{.gpa = 0, .hpa = 0xa000000, .size = 0x4000000}};
 static const struct cfg_mem mem_c[] = {{.gpa = 0, .hpa = 0x10000000, .size = 0x1000000}};
+static const struct cfg_mem mem_svc[] = {
+    {.gpa = 0, .hpa = 0, .size = 0x9e000},
+    {.gpa = 0x12000000, .hpa = 0x12000000, .size = 0x2000000},
+    {.gpa = 0x15000000, .hpa = 0x15000000, .size = 0x1000000},
+};
 static const struct cfg_vuart vuarts_a[] = {
     {.port = 0x3f8, .gsi = 4, .console = true},
     {.port = 0x2f8, .gsi = 3, .console = false},
 };
 static const struct cfg_vuart vuarts_b[] = {{.port = 0x3f8, .gsi = 4, .console = true}};
 static const struct cfg_vuart vuarts_c[] = {{.port = 0x3f8, .gsi = 4, .console = true}};
+static const struct cfg_vuart vuarts_svc[] = {{.port = 0x3f8, .gsi = 4, .console = true}};
+static const u16 devs_u1[] = {0x10};
 
 extern const struct cfg_vm cfg_vms[CFG_VMS] FAKE;
 const struct cfg_vm cfg_vms[CFG_VMS] = {
@@ -71,6 +125,7 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .vcpu_count = 2,
         .first_vcpu = 0,
         .pcpus = pcpus_a,
+        .pcpu_count = 2,
         .mem_count = ARRAY_SIZE(mem_a),
         .mem = mem_a,
         .vuart_count = ARRAY_SIZE(vuarts_a),
@@ -88,6 +143,7 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .vcpu_count = 2,
         .first_vcpu = 2,
         .pcpus = pcpus_b,
+        .pcpu_count = 2,
         .mem_count = ARRAY_SIZE(mem_b),
         .mem = mem_b,
         .vuart_count = ARRAY_SIZE(vuarts_b),
@@ -105,6 +161,7 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .vcpu_count = 1,
         .first_vcpu = 4,
         .pcpus = pcpus_c,
+        .pcpu_count = 1,
         .mem_count = ARRAY_SIZE(mem_c),
         .mem = mem_c,
         .vuart_count = ARRAY_SIZE(vuarts_c),
@@ -118,6 +175,79 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
                  .cmdline = ""},
         .s2_pages = 16,
         .first_s2_page = 48,
+    },
+    {
+        .name = "svc",
+        .key = "00000000-0000-4000-8000-00000000000d",
+        .kind = VM_SERVICE,
+        .vcpu_count = 3,
+        .first_vcpu = 5,
+        .pcpus = pcpus_svc,
+        .pcpu_count = 3,
+        .mem_count = ARRAY_SIZE(mem_svc),
+        .mem = mem_svc,
+        .vuart_count = ARRAY_SIZE(vuarts_svc),
+        .first_vuart = 4,
+        .vuarts = vuarts_svc,
+        .boot = {.kind = BOOT_BZIMAGE, .kernel_module = 0, .initrd_module = 1, .cmdline = "console=ttyS0"},
+        .s2_pages = 24,
+        .first_s2_page = 64,
+    },
+    {
+        .name = "u1",
+        .key = "d2795438-25d6-11e8-864e-cb7a18b34643",
+        .key_bytes = FAKE_KEY_U1,
+        .kind = VM_USER,
+        .vcpu_count = 2,
+        .first_vcpu = 8,
+        .pcpus = pcpus_u1,
+        .pcpu_count = 3,
+        .s2_pages = 32,
+        .first_s2_page = 88,
+        .user_flags = HC_VM_SECURE_WORLD | HC_VM_IO_POLLING,
+        .mem_limit = 0x3000000,
+        .dev_count = 1,
+        .devs = devs_u1,
+    },
+    {
+        .name = "u2",
+        .key = "second",
+        .key_bytes = FAKE_KEY_U2,
+        .kind = VM_USER,
+        .vcpu_count = 3,
+        .first_vcpu = 10,
+        .pcpus = pcpus_u2,
+        .pcpu_count = 3,
+        .s2_pages = 32,
+        .first_s2_page = 120,
+        .mem_limit = 0x3000000,
+    },
+    {
+        .name = "spare",
+        .key = "",
+        .kind = VM_USER,
+        .flags = VM_FLAG_SPARE,
+        .vcpu_count = 2,
+        .first_vcpu = 13,
+        .pcpus = pcpus_spare,
+        .pcpu_count = 2,
+        .s2_pages = 20,
+        .first_s2_page = 152,
+        .mem_limit = 0x1000000,
+    },
+    {
+        .name = "rt",
+        .key = "realtime",
+        .key_bytes = FAKE_KEY_RT,
+        .kind = VM_USER,
+        .vcpu_count = 1,
+        .first_vcpu = 15,
+        .pcpus = pcpus_rt,
+        .pcpu_count = 1,
+        .s2_pages = 20,
+        .first_s2_page = 172,
+        .user_flags = HC_VM_LAPIC_PASSTHROUGH | HC_VM_IO_POLLING | HC_VM_RT,
+        .mem_limit = 0x1000000,
     },
 };
 

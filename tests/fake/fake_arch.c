@@ -16,6 +16,8 @@ u32 fake_irq_windows;
 u32 fake_idles;
 void (*fake_idle_hook)(void);
 void (*fake_irq_hook)(void);
+bool fake_hold_others;
+bool fake_waiting;
 u64 fake_zeroed;
 char fake_out[65536];
 u32 fake_out_len;
@@ -60,6 +62,7 @@ void fake_reset_arch(void)
     fake_tsc_hz = 1000000000;
     fake_irq_windows = fake_idles = 0;
     fake_idle_hook = fake_irq_hook = NULL;
+    fake_hold_others = fake_waiting = false;
     fake_zeroed = 0;
     fake_out_len = 0;
     fake_out[0] = 0;
@@ -110,11 +113,30 @@ FAKE void arch_cpu_idle(const u32 *word, const u32 *word2)
     fake_idle_hook();
 }
 
+/* Tests without core link no run loop. */
+extern void fake_run_others(void) FAKE;
+
 FAKE void arch_irq_window(void)
 {
     fake_irq_windows++;
     if (fake_irq_hook)
         fake_irq_hook();
+    if (fake_run_others && !fake_hold_others)
+        fake_run_others();
+}
+
+FAKE void arch_wait_begin(void)
+{
+    if (fake_waiting)
+        fake_end("arch_wait_begin() within a wait");
+    fake_waiting = true;
+}
+
+FAKE void arch_wait_end(void)
+{
+    if (!fake_waiting)
+        fake_end("arch_wait_end() without a wait");
+    fake_waiting = false;
 }
 
 FAKE void arch_timer_arm(u64 deadline)
@@ -150,6 +172,23 @@ FAKE u64 arch_hpa_read64(hpa_t src)
 
     arch_hpa_read(&val, src, sizeof(val));
     return val;
+}
+
+FAKE u32 arch_hpa_load32(hpa_t src)
+{
+    u32 val;
+
+    if (src.v & 3)
+        fake_end("misaligned word");
+    arch_hpa_read(&val, src, sizeof(val));
+    return val;
+}
+
+FAKE void arch_hpa_store32(hpa_t dst, u32 val)
+{
+    if (dst.v & 3)
+        fake_end("misaligned word");
+    arch_hpa_write(dst, &val, sizeof(val));
 }
 
 FAKE void arch_hpa_write(hpa_t dst, const void *src, size_t len)

@@ -5,6 +5,8 @@
 
 struct fake_vm fake_vms[CFG_VMS];
 int fake_firmware_result;
+bool (*fake_host_port)(struct vcpu *v, u16 port, u8 size, bool write, u32 *val);
+unsigned fake_quiesces, fake_host_irqs;
 
 void fake_reset_platform(void);
 
@@ -12,6 +14,8 @@ void fake_reset_platform(void)
 {
     memset(fake_vms, 0, sizeof(fake_vms));
     fake_firmware_result = 0;
+    fake_host_port = NULL;
+    fake_quiesces = fake_host_irqs = 0;
 }
 
 FAKE void arch_vm_init(struct vm *vm)
@@ -45,6 +49,34 @@ FAKE int arch_vm_inject_msi(struct vm *vm, u64 addr, u64 data)
     f->msi_addr = addr;
     f->msi_data = data;
     return 0;
+}
+
+FAKE void arch_vcpu_send_vector(struct vcpu *v, u8 vector)
+{
+    struct fake_vcpu *f = &fake_vcpus[v->index];
+
+    f->vectors++;
+    f->vector = vector;
+    f->wake = true;
+    atomic_or(&v->requests, (u32)VCPU_REQ_EVENT);
+    if (v->pcpu != this_cpu()->id)
+        arch_cpu_kick(v->pcpu);
+}
+
+FAKE bool arch_host_port(struct vcpu *v, u16 port, u8 size, bool write, u32 *val)
+{
+    return fake_host_port && fake_host_port(v, port, size, write, val);
+}
+
+FAKE void arch_host_quiesce(struct vm *vm)
+{
+    (void)vm;
+    fake_quiesces++;
+}
+
+FAKE void arch_host_irqs(void)
+{
+    fake_host_irqs++;
 }
 
 FAKE void arch_vcpu_deliver_events(struct vcpu *v, u32 reqs)

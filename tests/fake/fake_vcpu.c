@@ -32,6 +32,40 @@ FAKE void arch_vcpu_init(struct vcpu *v)
     v->regs = &f->regs;
 }
 
+FAKE void arch_vcpu_load(struct vcpu *v)
+{
+    struct fake_vcpu *f = of(v);
+
+    if (f->loaded)
+        fake_end("vCPU loaded twice");
+    f->loaded = true;
+    f->loaded_on = this_cpu()->id;
+    f->loads++;
+}
+
+FAKE void arch_vcpu_put(struct vcpu *v)
+{
+    struct fake_vcpu *f = of(v);
+
+    if (!f->loaded || f->loaded_on != this_cpu()->id)
+        fake_end("vCPU given up by a CPU that does not have it");
+    f->loaded = false;
+    f->puts++;
+}
+
+FAKE void arch_vcpu_refuse(struct vcpu *v)
+{
+    struct fake_vcpu *f = of(v);
+
+    f->refused++;
+    if (f->refusing)
+        return;
+    f->refusing = true;
+    f->refuse_regs = f->regs;
+    f->refuse_rip = f->reg[REG_RIP];
+    f->refuse_rflags = f->reg[REG_RFLAGS];
+}
+
 FAKE void arch_vcpu_set_boot_state(struct vcpu *v, const struct vcpu_boot_state *s)
 {
     struct fake_vcpu *f = of(v);
@@ -50,7 +84,7 @@ FAKE void arch_vcpu_set_boot_state(struct vcpu *v, const struct vcpu_boot_state 
     f->cpl = 0;
     f->if_set = (s->rflags & 0x200) != 0;
     f->nmi_blocked = f->shadow = f->queued = f->triple_fault = false;
-    f->irq_window = f->nmi_window = false;
+    f->irq_window = f->nmi_window = f->refusing = false;
     memset(f->live_msr, 0, sizeof(f->live_msr));
     f->boot_states++;
     v->regs = &f->regs;
@@ -219,6 +253,15 @@ void fake_enter(struct vcpu *v)
 {
     struct fake_vcpu *f = of(v);
 
+    if (f->refusing) {
+        const struct guest_event gp = {.kind = EVENT_EXCEPTION, .vector = 13, .has_error = true};
+
+        f->refusing = false;
+        f->regs = f->refuse_regs;
+        f->reg[REG_RIP] = f->refuse_rip;
+        arch_vcpu_set(v, REG_RFLAGS, f->refuse_rflags);
+        arch_vcpu_inject(v, &gp);
+    }
     if (f->queued && f->queued_event.kind == EVENT_NMI)
         f->nmi_blocked = true;
     f->queued = false;

@@ -22,7 +22,7 @@ void guest_main(void)
         pause();
     }
     clock_sample(&end, &now); /* within 4.7 s, so the 24 bits did not wrap */
-    tsc_us = (end - t) / (tsc_hz / 1000000);
+    tsc_us = (end - t) * 1000 / (tsc_hz / 1000);
     pm_us = (u64)((now - start) & 0xffffff) * 1000000 / 3579545;
     check(back == 0, "it never runs backwards (%u reads)", reads);
     check(pm_us > tsc_us - tsc_us / 50 && pm_us < tsc_us + tsc_us / 50,

@@ -52,6 +52,9 @@ void guest_main(void)
         probe_start();
         __asm__ volatile("mov %0, %%r8\n\t" PROBE("vmmcall")::"r"(id), "D"(~0UL), "S"(~0UL)
                          : PROBE_CLOBBER, "r8", "rax");
+        /* The secure world's three calls answer every VM: here, that it has none. */
+        if (id >= 0x80000070 && id <= 0x80000072 && probe_result() == -1)
+            continue;
         if (probe_result() != 6 && probe_result() != 13)
             check(false, "hypercall 0x%lx from a VM that may not call is refused (exception %d)", id,
                   probe_result());

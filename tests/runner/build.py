@@ -49,8 +49,10 @@ class Build:
         if ready and os.path.exists(recorded) and open(recorded, encoding="utf-8").read() == wanted:
             return
         command = ["meson", "setup", self.dir, ROOT] + self.options
-        if os.path.exists(self.path("meson-private")):
+        if ready:
             command.insert(2, "--wipe")
+        else:
+            shutil.rmtree(self.path("meson-private"), ignore_errors=True)  # of a set-up that failed: meson would refuse it
         run_logged(command, os.path.join(BUILD, "logs", self.name + "-setup.log"), "configuring " + self.name, env=env)
         os.makedirs(self.logs, exist_ok=True)
         with open(recorded, "w", encoding="utf-8") as file:
@@ -92,9 +94,8 @@ class Build:
         self.describe(quiet)
         targets = ["src/bulkhead.elf32"] + ["tests/guests/%s.elf" % name for name in guests]
         for module in self.config()["modules"]:
-            target = sources.guest_target(module["source"])
-            if target and os.path.exists(os.path.join(ROOT, target[:-4] + ".c")):
-                targets.append(target)
+            if sources.has_target(module["source"]):
+                targets.append(sources.guest_target(module["source"]))
         self.ninja(sorted(set(targets)), quiet)
         return self
 

@@ -21,6 +21,10 @@ class Elf:
         count, = struct.unpack_from("<H", self.data, count_at)
         return [struct.unpack_from(fields, self.data, offset + i * size) for i in range(count)]
 
+    def entry(self):
+        """Where the file says that execution starts."""
+        return struct.unpack_from("<Q" if self.wide else "<I", self.data, 24)[0]
+
     def sections(self):
         """(flags, type, size) of each section."""
         if self.wide:

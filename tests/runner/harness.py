@@ -3,6 +3,7 @@
 import os
 import re
 
+import emulators
 import qemu
 from run import channels_of
 
@@ -36,9 +37,9 @@ class Session:
         self.config["emulator"].update({name: value for name, value in (change or {}).items() if value})
         if where is None:
             where = {"kernel": build.image32, "modules": build.modules(overrides or {}), "append": "console=mux"}
-        command = qemu.command_line(self.config, ["-serial", "stdio"], icount=icount, cpus=cpus, **where)
         self.channel = {name: number for number, name in channels_of(self.config).items()}
-        self.machine = qemu.Machine(command, channels_of(self.config), os.path.join(build.dir, "logs", test))
+        self.machine = emulators.of(self.config).Machine(self.config, channels_of(self.config), os.path.join(build.dir, "logs", test),
+                                                         icount=icount, cpus=cpus, **where)
 
     def __enter__(self):
         return self

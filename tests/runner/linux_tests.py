@@ -12,29 +12,33 @@ from run import wait_ready
 
 BOOT_TIMEOUT = 400
 BUSY_SECONDS = 60
+RELAYED = r"\[\w+\] "  # a line of a user VM on its service VM's console
 COUNT_LINE = r"^count (\d+) ([\d.]+)$"
 # Once a second: a number and the guest's own clock.
 COUNTER = "n=0; while :; do n=$((n+1)); read u r </proc/uptime; echo count $n $u; sleep 1; done\r"
 
 
 class Boot:
-    """The machine that all tests of this file share: started by the first, closed by the last."""
+    """The machine that all tests of a chain share: started by the first, closed by the last. shells: the VMs with a shell on their
+    console."""
 
-    def __init__(self):
+    def __init__(self, scenario, test, shells):
+        self.scenario, self.test, self.shells = scenario, test, shells
         self.session = None
         self.problem = None
         self.serial = 0
+        self.lock = threading.Lock()
 
     def get(self):
         if self.problem:
             raise Failure("not run: the machine did not boot")
         if self.session is None:
             try:
-                build = Build(DEFAULT_BOARD, DEFAULT_SCENARIO).make(quiet=True)
-                session = Session(build, "linux")
+                build = Build(DEFAULT_BOARD, self.scenario).make(quiet=True)
+                session = Session(build, self.test)
                 try:
                     wait_ready(session.machine, session.config, BOOT_TIMEOUT, report=lambda _: None)
-                    for vm in ("linux0", "linux1"):
+                    for vm in self.shells:
                         session.expect(vm, r"^%s# " % vm, 60)
                 except BaseException:
                     session.machine.close()
@@ -51,17 +55,19 @@ class Boot:
             self.session = None
 
     def command(self, vm, text, timeout=120):
-        """Types a command at a Linux console; its output without the echo."""
+        """Types a command at a Linux console; its output without the echo and without what a service VM relays."""
+        return self.status(vm, text, timeout)[1]
+
+    def status(self, vm, text, timeout=120):
+        """The same; (exit status, output)."""
         self.serial += 1
         session = self.get()
         mark = session.mark(vm)
-        # The marker is put together by the shell, so that the echo of the typed line is not taken for it.
-        session.type(vm, "%s; echo \"end\"-%d-\"of\"-$?\r" % (text, self.serial))
-        found = session.expect(vm, r"^end-%d-of-(\d+)$" % self.serial, timeout, mark)
-        output = session.since(vm, mark)
-        output = output[:output.index(found.group(0))]
-        # What stands before it is the echo of the typed line.
-        return output[output.rfind("-$?") + 3:].strip()
+        # The markers are put together by the shell, so that the echo of the typed line is not taken for them.
+        session.type(vm, "echo \"begin\"-%d; %s; echo \"end\"-%d-\"of\"-$?\r" % (self.serial, text, self.serial))
+        found = session.expect(vm, r"^begin-%d$\n((?:.*\n)*)end-%d-of-(\d+)$" % (self.serial, self.serial), timeout, mark)
+        lines = [line for line in found.group(1).splitlines() if not re.match(RELAYED, line)]
+        return int(found.group(2)), "\n".join(lines).strip()
 
     def stop(self, vm):
         """Ctrl-C at a console, and its prompt."""
@@ -70,8 +76,31 @@ class Boot:
         session.type(vm, "\x03")
         session.expect(vm, r"%s# " % vm, 60, mark)
 
+    def chain(self, name, steps):
+        """The steps [(name, function)] as tests of one chain on this machine."""
+        return [Test("%s.%s" % (name, step), self._test(fn, step == steps[-1][0]), chain=name) for step, fn in steps]
 
-boot = Boot()
+    def _test(self, fn, last):
+        def run():
+            with self.lock:
+                try:
+                    self.get()
+                    return fn()
+                except Exception as error:
+                    text = str(error)
+                    if self.session is not None:
+                        text += "\n" + self.session.machine.report()
+                        if self.session.machine.ended or self.session.machine.hypervisor_died():
+                            self.close()
+                            self.problem = error
+                    raise Failure(text) from error
+                finally:
+                    if last:
+                        self.close()
+        return run
+
+
+boot = Boot(DEFAULT_SCENARIO, "linux", ("linux0", "linux1"))
 
 
 def ready():
@@ -235,29 +264,6 @@ def shell():
 STEPS = [("ready", ready), ("cpus", cpus), ("kernel_log", kernel_log), ("clocks", clocks), ("consoles", consoles), ("shell", shell),
          ("busy_loop", busy_loop), ("reboot_one", reboot_one), ("poweroff_one", poweroff_one), ("restart_one", restart_one)]
 
-_lock = threading.Lock()
-
-
-def step_test(name, fn):
-    """One step as a test of its own: the suite runs them one after the other on the shared machine."""
-    def run():
-        with _lock:
-            try:
-                session = boot.get()
-                return fn()
-            except Exception as error:
-                text = str(error)
-                if boot.session is not None:
-                    text += "\n" + session.machine.report()
-                    if session.machine.ended or session.machine.hypervisor_died():
-                        boot.close()
-                        boot.problem = error
-                raise Failure(text) from error
-            finally:
-                if name == STEPS[-1][0]:
-                    boot.close()
-    return run
-
 
 def tests():
-    return [Test("linux." + name, step_test(name, fn), chain="linux") for name, fn in STEPS]
+    return boot.chain("linux", STEPS)

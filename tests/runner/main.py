@@ -55,6 +55,7 @@ def parser():
     bench = commands.add_parser("bench", help="measure exits, interrupts, boot time and sizes against their budgets",
                                 description="Measures what the hypervisor costs, on an emulator that counts instructions, and compares each "
                                 "figure with its budget. Status 1 when one is missed.")
+    bench.add_argument("--board", default=DEFAULT_BOARD, metavar="BOARD", help="name of a board with an emulator (left out: %s)" % DEFAULT_BOARD)
     bench.add_argument("--only", metavar="NAME", action="append", help="measure only this figure, or this group (exit, ipi, boot, size)")
     bench.add_argument("--json", metavar="FILE", help="write the results to FILE as JSON")
 

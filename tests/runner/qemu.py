@@ -1,22 +1,14 @@
 """One QEMU machine: its command line, its process, and the consoles behind its serial port."""
 
-import ctypes
 import os
 import re
-import signal
 import subprocess
-import threading
-import time
 
-import mux
-from common import Problem, tail
+import machine
+from common import Problem
+from machine import Ended  # noqa: F401 (the tests know it by this name)
 
 QEMU = "qemu-system-x86_64"
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-
-class Ended(Exception):
-    """The machine stopped, or the hypervisor did, while something else was awaited."""
 
 
 def version():
@@ -31,7 +23,8 @@ def version():
     return tuple(int(part) for part in found.group(1).split(".")), found.group(1)
 
 
-def check_version(emulator, board):
+def check(emulator, board):
+    """Refuses a version of QEMU that is older than the board needs."""
     wanted = emulator["min_version"]
     have, text = version()
     if have < tuple(int(part) for part in wanted.split(".")):
@@ -64,155 +57,55 @@ def command_line(config, serial, icount=False, kernel=None, modules=(), append="
     return command
 
 
-def child_setup():
-    """In the child before exec: QEMU must not outlive the runner, however that ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+class Machine(machine.Machine):
+    """QEMU with the serial port on its standard input and output."""
 
+    emulator = "QEMU"
+    harmless = r"TCG doesn't support requested feature"
 
-class Machine:
-    """A running machine whose serial port speaks mux. Text of each channel is kept and written to logs as it comes."""
+    def __init__(self, config, channels, log_dir, **options):
+        """options: as command_line() takes them."""
+        self.command = command_line(config, ["-serial", "stdio"], **options)
+        super().__init__(channels, log_dir)
 
-    def __init__(self, command, channels, log_dir):
-        """channels: {channel number: name}; each name gets log_dir/NAME.log."""
-        os.makedirs(log_dir, exist_ok=True)
-        self.log_dir = log_dir
-        self.names = dict(channels)
-        self.text = {number: "" for number in channels}
-        self.raw = b""
-        self.logs = {number: open(self.log_path(number), "wb") for number in channels}
-        self.changed = threading.Condition()
-        self.ended = False
-        self.started = time.monotonic()
-        self.stderr_path = os.path.join(log_dir, "qemu.log")
+    def _spawn(self):
         with open(self.stderr_path, "wb") as stderr:
-            self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0,
-                                          start_new_session=True, preexec_fn=child_setup)
-        self.write_lock = threading.Lock()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
+            return subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, bufsize=0,
+                                    start_new_session=True, preexec_fn=machine.child_setup)
 
-    def __enter__(self):
-        return self
+    def _receive(self):
+        return os.read(self.child.stdout.fileno(), 65536)
 
-    def __exit__(self, *_):
-        self.close()
+    def _transmit(self, data):
+        self.child.stdin.write(data)
 
-    def log_path(self, channel):
-        return os.path.join(self.log_dir, self.names[channel] + ".log")
-
-    def _read(self):
-        decoder = mux.Decoder()
-        try:
-            while True:
-                data = os.read(self.child.stdout.fileno(), 65536)
-                if not data:
-                    break
-                with self.changed:
-                    for channel, payload in decoder.feed(data):
-                        self._take(channel, payload)
-                    self.changed.notify_all()
-        except (OSError, ValueError):
-            pass
-        with self.changed:
-            self.ended = True
-            self.changed.notify_all()
-
-    def _take(self, channel, payload):
-        if channel is None:
-            self.raw += payload
-            # A panic on a damaged wire is not framed: it belongs to the hypervisor's log too.
-            if b"panic:" not in self.raw[-4096:] and b"boot stopped:" not in self.raw[-4096:]:
-                return
-            channel = mux.HYPERVISOR
-        if channel not in self.text:
-            return
-        self.logs[channel].write(payload)
-        self.logs[channel].flush()
-        self.text[channel] += payload.decode("utf-8", "replace").replace("\r", "")
-
-    def send(self, channel, data):
-        """Types bytes at a console."""
-        if isinstance(data, str):
-            data = data.encode()
-        with self.write_lock:
-            try:
-                self.child.stdin.write(mux.encode(channel, data))
-            except OSError:
-                pass  # the machine ended; whoever waits for an answer finds out
-
-    def mark(self, channel):
-        """Where the text of a channel ends now."""
-        with self.changed:
-            return len(self.text[channel])
-
-    def since(self, channel, mark=0):
-        with self.changed:
-            return self.text[channel][mark:]
-
-    def hypervisor_died(self):
-        """The line in which the hypervisor said that it stopped, or None. Under self.changed."""
-        found = re.search(r"^.*(boot stopped:|panic:).*$", self.text[mux.HYPERVISOR], re.MULTILINE)
-        return found.group(0).strip() if found else None
-
-    def wait(self, condition, timeout, what):
-        """Waits until condition() (called under the lock after new text) gives something true, and returns that. Raises Ended when
-        the machine or the hypervisor stops first, TimeoutError when time is over."""
-        end = time.monotonic() + timeout
-        with self.changed:
-            while True:
-                result = condition()
-                if result:
-                    return result
-                died = self.hypervisor_died()
-                if died:
-                    self.changed.wait(0.5)  # its other lines
-                    raise Ended("the hypervisor stopped: %s" % died)
-                if self.ended:
-                    raise Ended("QEMU ended (status %s) before %s" % (self.child.poll(), what))
-                left = end - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError("%s did not come within %d s" % (what, timeout))
-                self.changed.wait(min(left, 1.0))
-
-    def expect(self, channel, pattern, timeout, mark=0):
-        """Waits for a regular expression on a channel, from mark on; returns the match."""
-        compiled = re.compile(pattern, re.MULTILINE)
-        return self.wait(lambda: compiled.search(self.text[channel], mark), timeout, "%r on the console of %s" % (pattern, self.names[channel]))
-
-    def stop_reason(self):
-        """What QEMU itself complained about, without its notes on CPU features that TCG lacks."""
-        with open(self.stderr_path, "rb") as file:
-            lines = file.read().decode("utf-8", "replace").splitlines()
-        return "\n".join(line for line in lines if "TCG doesn't support requested feature" not in line)
-
-    def last_lines(self, channel, count=12):
-        return tail(self.since(channel), count)
-
-    def report(self, count=12):
-        """The ends of all consoles and where the whole of them is."""
-        out = []
-        for channel, name in sorted(self.names.items()):
-            out.append("  last lines of %s (%s):" % (name, self.log_path(channel)))
-            out.append(self.last_lines(channel, count))
-        complaint = self.stop_reason()
-        if complaint:
-            out.append("  QEMU says (%s):\n%s" % (self.stderr_path, tail(complaint, 5)))
-        return "\n".join(out)
-
-    def close(self):
-        """Ends this machine and no other."""
-        if self.child.poll() is None:
-            self.child.terminate()
-            try:
-                self.child.wait(5)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
-        self.reader.join(5)
+    def _close_serial(self):
         for stream in (self.child.stdin, self.child.stdout):
             try:
                 stream.close()
             except OSError:
                 pass
-        for log in self.logs.values():
-            log.close()
+
+
+def interactive(config, log, timeout=None, **options):
+    """Runs the machine on the caller's terminal until it ends, for at most timeout seconds; Ctrl-A x ends it. Its exit status."""
+    command = command_line(config, ["-serial", "mon:stdio"], **options)
+    with open(log, "wb") as stderr:
+        child = subprocess.Popen(command, stderr=stderr, preexec_fn=machine.child_setup)
+        try:
+            code = child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            code = 0
+            child.terminate()
+            child.wait()
+        except KeyboardInterrupt:
+            child.terminate()
+            code = child.wait()
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+    if code not in (0, -15):
+        with open(log, encoding="utf-8", errors="replace") as file:
+            lines = [line.strip() for line in file if not re.search(Machine.harmless, line)]
+        raise Problem("QEMU ended with status %d: %s" % (code, lines[-1] if lines else "no message"))

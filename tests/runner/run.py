@@ -2,17 +2,17 @@
 
 import os
 import re
-import subprocess
 import sys
 import termios
 import threading
 import time
 
+import emulators
 import image
 import mux
-import qemu
 from build import Build
 from common import Problem, say
+from machine import Ended
 
 DEFAULT_TIMEOUT = 300
 CONSOLE_HELP = """The terminal is the hypervisor's console now: its log, then its shell.
@@ -23,7 +23,7 @@ CONSOLE_HELP = """The terminal is the hypervisor's console now: its log, then it
 
 
 def prepare(options):
-    """Build, modules and, with --iso, the ISO. Returns (build, config, keyword arguments for qemu.command_line)."""
+    """Build, modules and, with --iso, the ISO. Returns (build, config, keyword arguments for the emulator)."""
     build = Build(options.board, options.scenario)
     if getattr(options, "iso", None) not in (None, "bios", "uefi"):
         raise Problem("--iso %s: choose bios or uefi" % options.iso)
@@ -35,10 +35,11 @@ def prepare(options):
         overrides[name] = path
     say("building scenario %s for board %s" % (options.scenario, options.board))
     config = build.describe()
-    if not config["emulator"] or config["emulator"]["kind"] != "qemu":
+    emulator = emulators.of(config)
+    if not emulator:
         raise Problem("board '%s' names no emulator that can run it; ./bulkhead build %s --board %s makes its image" %
                       (options.board, options.scenario, options.board))
-    qemu.check_version(config["emulator"], options.board)
+    emulator.check(config["emulator"], options.board)
     build.make()
     modules = build.modules(overrides)
     append = "console=mux" if options.headless else ""
@@ -51,32 +52,15 @@ def prepare(options):
 
 
 def interactive(build, config, where, options):
-    command = qemu.command_line(config, ["-serial", "mon:stdio"], icount=options.icount, **where)
     say(CONSOLE_HELP.format(vms=", ".join(vm["name"] for vm in config["vms"] if vm["console"])))
     saved = termios.tcgetattr(0) if os.isatty(0) else None
-    log = build.path("logs/qemu.log")
-    with open(log, "wb") as stderr:
-        child = subprocess.Popen(command, stderr=stderr, preexec_fn=qemu.child_setup)
-        try:
-            code = child.wait(options.timeout)
-        except subprocess.TimeoutExpired:
-            code = 0
-            child.terminate()
-            child.wait()
-        except KeyboardInterrupt:
-            child.terminate()
-            code = child.wait()
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-            if saved:
-                termios.tcsetattr(0, termios.TCSADRAIN, saved)
-    print()
-    if code not in (0, -15):
-        with open(log, encoding="utf-8", errors="replace") as file:
-            lines = [line.strip() for line in file if "TCG doesn't support" not in line]
-        raise Problem("QEMU ended with status %d: %s" % (code, lines[-1] if lines else "no message"))
+    try:
+        emulators.of(config).interactive(config, build.path("logs/%s.log" % config["emulator"]["kind"]), timeout=options.timeout,
+                                         icount=options.icount, **where)
+    finally:
+        if saved:
+            termios.tcsetattr(0, termios.TCSADRAIN, saved)
+        print()
     return 0
 
 
@@ -93,7 +77,11 @@ class Readiness:
     """Which VMs have printed their ready text."""
 
     def __init__(self, config):
-        self.waiting = {mux.vm_channel(vm["id"]): vm for vm in config["vms"] if vm["ready"]}
+        ids = {vm["name"]: vm["id"] for vm in config["vms"]}
+        # A user VM's text appears on the console of the service VM, which relays it.
+        self.shown_on = {vm["name"]: vm.get("ready_on") or vm["name"] for vm in config["vms"]}
+        self.channel = {name: mux.vm_channel(ids[shown]) for name, shown in self.shown_on.items()}
+        self.waiting = {vm["name"]: vm for vm in config["vms"] if vm["ready"]}
         if not self.waiting:
             raise Problem("--until-ready: no VM of this scenario has a ready text; add <ready> or leave the option out")
         self.lock = threading.Lock()
@@ -102,15 +90,15 @@ class Readiness:
         """Under machine.changed: takes VMs that became ready off the list and returns them."""
         found = []
         with self.lock:
-            for channel, vm in list(self.waiting.items()):
-                if vm["ready"] in machine.text[channel]:
+            for name, vm in list(self.waiting.items()):
+                if vm["ready"] in machine.text[self.channel[name]]:
                     found.append(vm)
-                    del self.waiting[channel]
+                    del self.waiting[name]
         return found
 
     def lost(self, machine):
         """Under machine.changed: the hypervisor's line that says that a VM which is awaited will not come, or None."""
-        names = "|".join(re.escape(vm["name"]) for vm in self.waiting.values())
+        names = "|".join(sorted({re.escape(self.shown_on[name]) for name in self.waiting}))
         found = re.search(r"vm (?:%s): (?:stopped: |not started: |off\b).*\n" % names, machine.text[mux.HYPERVISOR]) if names else None
         return found.group(0).strip() if found else None
 
@@ -123,8 +111,8 @@ def wait_ready(machine, config, timeout, report=say):
     while ready.waiting:
         names = ", ".join(vm["name"] for vm in ready.waiting.values())
         try:
-            found = machine.wait(lambda: ready.look(machine) or ready.lost(machine), max(0.1, min(end, next_note) - time.monotonic()),
-                                 "readiness")
+            left = max(0.1, min(end, next_note) - time.monotonic())
+            found = machine.wait(lambda: ready.look(machine) or ready.lost(machine), left / machine.patience, "readiness")
             if isinstance(found, list):
                 for vm in found:
                     report("%s is ready after %.1f s" % (vm["name"], time.monotonic() - machine.started))
@@ -136,18 +124,19 @@ def wait_ready(machine, config, timeout, report=say):
                 next_note = time.monotonic() + 10
                 continue
             why = "did not print its ready text within %d s" % timeout
-        except qemu.Ended as ended:
+        except Ended as ended:
             why = str(ended)
         lines = []
-        for channel, vm in sorted(ready.waiting.items()):
+        for name, vm in sorted(ready.waiting.items()):
+            channel = ready.channel[name]
             lines.append("vm '%s' is not ready (%r): %s; its last console lines (%s):" %
-                         (vm["name"], vm["ready"], why, machine.log_path(channel)))
+                         (name, vm["ready"], why, machine.log_path(channel)))
             lines.append(machine.last_lines(channel) or "    (none)")
         lines.append("last lines of the hypervisor (%s):" % machine.log_path(mux.HYPERVISOR))
         lines.append(machine.last_lines(mux.HYPERVISOR) or "    (none)")
         complaint = machine.stop_reason()
         if complaint:
-            lines.append("QEMU says: " + complaint.splitlines()[-1])
+            lines.append("%s says: %s" % (machine.emulator, complaint.splitlines()[-1]))
         raise Problem("\n".join(lines))
 
 
@@ -166,9 +155,8 @@ def show_log(machine, stop):
 
 
 def headless(build, config, where, options):
-    command = qemu.command_line(config, ["-serial", "stdio"], icount=options.icount, **where)
     logs = build.path("logs")
-    with qemu.Machine(command, channels_of(config), logs) as machine:
+    with emulators.of(config).Machine(config, channels_of(config), logs, icount=options.icount, **where) as machine:
         say("started; console logs are in %s" % logs)
         if options.until_ready:
             wait_ready(machine, config, options.timeout or DEFAULT_TIMEOUT)
@@ -180,7 +168,7 @@ def headless(build, config, where, options):
             machine.wait(lambda: False, options.timeout or 10 ** 9, "the end")
         except TimeoutError:
             say("stopped after %d s" % options.timeout)
-        except qemu.Ended as ended:
+        except Ended as ended:
             time.sleep(0.6)
             if re.search("panic|boot stopped", str(ended)) or machine.child.poll() not in (0, None):
                 raise Problem("%s\n%s" % (ended, machine.report())) from ended

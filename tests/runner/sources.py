@@ -1,4 +1,4 @@
-"""Where boot modules come from: guest:NAME, debian:kernel, debian:initramfs, file:PATH."""
+"""Where boot modules come from: guest:NAME, debian:kernel, debian:initramfs, hsm:kernel, hsm:initramfs, file:PATH."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 import initramfs
+import linux_kernel
 from common import CACHE_SPACE, ROOT, Problem, Ticker, cache_dir, need_space, say
 
 META_PACKAGE = "linux-image-cloud-amd64"
@@ -129,9 +130,20 @@ def debian_kernel():
     return fetch_kernel(*(again or wanted))
 
 
+DM_TARGET = "tests/dm/dm"
+
+
 def guest_target(source):
-    """The build target of a guest:NAME source, or None."""
+    """The build target of a source that is built with the hypervisor, or None."""
+    if source == "hsm:initramfs":
+        return DM_TARGET
     return "tests/guests/%s.elf" % source[6:] if source.startswith("guest:") else None
+
+
+def has_target(source):
+    """Whether there is a program to build for this source (a guest:NAME may be given with --module instead)."""
+    target = guest_target(source)
+    return target is not None and (target == DM_TARGET or os.path.exists(os.path.join(ROOT, target[:-4] + ".c")))
 
 
 def resolve(module, build_dir, overrides):
@@ -147,11 +159,16 @@ def resolve(module, build_dir, overrides):
         path = debian_kernel()
     elif source == "debian:initramfs":
         path = initramfs.build(os.path.join(build_dir, "initramfs.cpio.gz"))
+    elif source == "hsm:kernel":
+        path = linux_kernel.hsm_kernel()
+    elif source == "hsm:initramfs":
+        path = initramfs.build_service(os.path.join(build_dir, "service-initramfs.cpio"), os.path.join(build_dir, DM_TARGET), debian_kernel(),
+                                       initramfs.build(os.path.join(build_dir, "initramfs.cpio.gz")))
     elif source.startswith("file:"):
         path = os.path.join(ROOT, source[5:])
     else:
-        raise Problem("module '%s' has source '%s'; the runner knows guest:NAME, debian:kernel, debian:initramfs and file:PATH" %
-                      (name, source))
+        raise Problem("module '%s' has source '%s'; the runner knows guest:NAME, debian:kernel, debian:initramfs, hsm:kernel, "
+                      "hsm:initramfs and file:PATH" % (name, source))
     try:
         size = os.path.getsize(path)
     except OSError as error:

@@ -56,9 +56,11 @@ def all_tests(quick):
     if not quick:
         import boot_tests
         import guest_tests
+        import hcall_tests
+        import hsm_tests
         import linux_tests
         import bench
-        out += guest_tests.tests() + boot_tests.tests() + linux_tests.tests() + bench.tests()
+        out += guest_tests.tests() + hcall_tests.tests() + boot_tests.tests() + linux_tests.tests() + hsm_tests.tests() + bench.tests()
     return out
 
 

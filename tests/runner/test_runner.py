@@ -3,13 +3,16 @@
 import gzip
 import os
 import struct
+import subprocess
 import tempfile
 import unittest
 
 import common
 import elf
 import initramfs
+import linux_kernel
 import mux
+import run
 import sources
 from build import failure_text
 
@@ -80,6 +83,70 @@ class Initramfs(unittest.TestCase):
     def test_static_program_is_told_from_a_dynamic_one(self):
         self.assertTrue(initramfs.is_static("/bin/busybox"))
         self.assertFalse(initramfs.is_static(os.path.realpath("/bin/sh")))
+
+
+    def test_service_archive_holds_the_device_model_and_a_user_vm(self):
+        with tempfile.TemporaryDirectory() as work:
+            paths = {name: os.path.join(work, name) for name in ("dm", "kernel", "guest", "out")}
+            for name in ("dm", "kernel", "guest"):
+                common.write_file(paths[name], b"bytes of " + name.encode())
+            initramfs.build_service(paths["out"], paths["dm"], paths["kernel"], paths["guest"])
+            with open(paths["out"], "rb") as file:
+                data = file.read()
+            for text in (b"bin/dm", b"bytes of dm", b"boot/vmlinuz", b"bytes of kernel", b"boot/initramfs", b"bytes of guest", b"bin/uvm"):
+                self.assertIn(text, data)
+            with self.assertRaisesRegex(common.Problem, "hsm:initramfs: cannot read"):
+                initramfs.build_service(paths["out"], "/no/such", paths["kernel"], paths["guest"])
+
+    def test_scripts_inside_are_shell(self):
+        for text in (initramfs.RC, initramfs.SERVICE_RC, initramfs.UVM):
+            done = subprocess.run([initramfs.BUSYBOX, "sh", "-n"], input=text.encode(), check=False, stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+
+class HsmKernel(unittest.TestCase):
+    def test_options_that_the_configuration_lacks_are_named(self):
+        fragment = "# comment\nCONFIG_A=y\n\nCONFIG_B=n\nCONFIG_C=32\nCONFIG_D=y\n"
+        config = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=64\n"
+        self.assertEqual(linux_kernel.unmet(fragment, config), ["CONFIG_C=32", "CONFIG_D=y"])
+        self.assertEqual(linux_kernel.unmet(fragment, config + "CONFIG_B=y\nCONFIG_D=y\n"), ["CONFIG_B=n", "CONFIG_C=32"])
+
+    def test_compiled_files_are_counted(self):
+        with tempfile.TemporaryDirectory() as work:
+            log = os.path.join(work, "log")
+            self.assertEqual(linux_kernel.compiled(log), 0)
+            common.write_file(log, b"  CC      a.o\n  AS      b.o\n  AR      c.a\nmake: x\n  CC      d.o\n")
+            self.assertEqual(linux_kernel.compiled(log), 3)
+
+    def test_failed_step_shows_its_errors(self):
+        with tempfile.TemporaryDirectory() as work:
+            before, linux_kernel.cache_dir = linux_kernel.cache_dir, lambda: work
+            try:
+                with self.assertRaisesRegex(common.Problem, r"hsm:kernel: a step failed \(status 3\):\n *x.c:1: error: no\n"):
+                    linux_kernel.run_step(["sh", "-c", "echo fine; echo x.c:1: error: no; exit 3"], os.path.join(work, "log"), "a step", "step")
+            finally:
+                linux_kernel.cache_dir = before
+
+    def test_driver_is_in_the_fragment(self):
+        with open(linux_kernel.FRAGMENT, encoding="utf-8") as file:
+            wanted = dict(linux_kernel.wanted_options(file.read()))
+        self.assertEqual((wanted["CONFIG_ACRN_HSM"], wanted["CONFIG_ACPI_HOTPLUG_CPU"]), ("y", "n"))
+
+
+class ReadyTexts(unittest.TestCase):
+    class Machine:
+        def __init__(self, text):
+            self.text = text
+
+    def test_user_vms_text_is_looked_for_on_its_service_vm(self):
+        config = {"vms": [{"name": "service", "id": 0, "ready": "service up"},
+                          {"name": "uvm0", "id": 1, "ready": "uvm0 up", "ready_on": "service"}]}
+        channel = mux.vm_channel(0)
+        ready = run.Readiness(config)
+        self.assertEqual(ready.look(self.Machine({channel: "service up\n"}))[0]["name"], "service")
+        self.assertEqual(list(ready.waiting), ["uvm0"])
+        self.assertEqual(ready.look(self.Machine({channel: "service up\n[uvm0] uvm0 up\n"}))[0]["name"], "uvm0")
+        self.assertFalse(ready.waiting)
 
 
 class Files(unittest.TestCase):

@@ -13,6 +13,7 @@
 #include <lib/string.h>
 #include "x86/boot/board.h"
 #include "x86/boot/multiboot.h"
+#include "x86/guest/exits.h"
 #include "x86/hw/acpi.h"
 #include "x86/hw/backend.h"
 #include "x86/hw/boot_time.h"
@@ -118,6 +119,7 @@ void boot_main(u32 magic, u32 info)
     if (modules_init(boot_info.modules, boot_info.module_count))
         stop("boot modules are missing or do not fit");
     start_cpus();
+    guest_msr_init();
     vms_init();
     vms_autostart();
     atomic_store(&released, 1);

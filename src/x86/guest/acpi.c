@@ -148,18 +148,23 @@ NOINLINE void acpi_end(struct acpi_buf *b)
     memcpy(b->data, &h, sizeof(h));
 }
 
-void acpi_build_rsdp(struct acpi_buf *b)
+void acpi_build_root_pointer(struct acpi_buf *b, u32 rsdt, u64 xsdt)
 {
     struct acpi_rsdp r = {.signature = "RSD PTR ",
                           .oem_id = OEM_ID,
                           .revision = 2,
-                          .rsdt = FW_RSDT,
+                          .rsdt = rsdt,
                           .length = sizeof(r),
-                          .xsdt = FW_XSDT};
+                          .xsdt = xsdt};
 
     r.checksum = checksum(&r, 20); /* the ACPI 1.0 part */
     r.ext_checksum = checksum(&r, sizeof(r));
     acpi_put(b, &r, sizeof(r));
+}
+
+void acpi_build_rsdp(struct acpi_buf *b)
+{
+    acpi_build_root_pointer(b, FW_RSDT, FW_XSDT);
 }
 
 void acpi_build_rsdt(struct acpi_buf *b)

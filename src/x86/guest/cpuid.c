@@ -102,7 +102,7 @@ static NOINLINE void guest_cpuid_live(struct vcpu *v, const struct cpuid_vm *s, 
 
     switch (leaf_info[slot].kind) {
     case LEAF_FEATURES:
-        r.ebx |= (u32)v->id << 24;
+        r.ebx |= v->apic_id << 24;
         if (arch_vcpu_get(v, REG_CR4) & CR4_OSXSAVE)
             r.ecx |= CPUID1_ECX_OSXSAVE;
         if (!vlapic_enabled(v))
@@ -110,14 +110,14 @@ static NOINLINE void guest_cpuid_live(struct vcpu *v, const struct cpuid_vm *s, 
         break;
     case LEAF_TOPOLOGY:
         r.ecx |= subleaf & 0xff;
-        r.edx = v->id;
+        r.edx = v->apic_id;
         break;
     case LEAF_XSAVE:
         xsave_live(&r, subleaf);
         break;
     case LEAF_EXT_APIC:
-        r.eax = v->id;
-        r.ebx = v->id;
+        r.eax = v->apic_id;
+        r.ebx = v->apic_id & 0xff;
         break;
     default:
         break;
@@ -145,13 +145,6 @@ void guest_cpuid(struct vcpu *v)
 }
 
 /* ---- boot ---- */
-
-static bool row_applies(const struct cpuid_policy *p)
-{
-    if (p->vendor == CPUID_ANY)
-        return true;
-    return (p->vendor == CPUID_AMD) == (cfg_board.vendor == CPU_VENDOR_AMD);
-}
 
 static void compute(const struct vm *vm, const struct cpuid_policy *p, struct cpuid_regs *out)
 {
@@ -209,7 +202,7 @@ void guest_cpuid_init(struct vm *vm)
         const struct cpuid_policy *p = &cpuid_policies[i];
         u32 slot = LEAF_INDEX(p->leaf);
 
-        if (!row_applies(p) || !host_has(p->leaf))
+        if (!policy_applies(p->who) || !host_has(p->leaf))
             continue;
         if (p->subleaf == 0)
             compute(vm, p, &s->leaf[slot]);

@@ -41,10 +41,11 @@
 #define F7_ECX                                                                                               \
     (B(1) | B(2) | B(6) | B(8) | B(9) | B(10) | B(11) | B(12) | B(14) | B(22) | B(25) | B(27) | B(28))
 /*
- * Leaf 7 EDX: AVX512_4VNNIW, 4FMAPS, FSRM, VP2INTERSECT, MD_CLEAR, SERIALIZE. Hidden: SPEC_CTRL and its kin
- * (MSRs not virtualised), AMX, PCONFIG, LBR, hybrid.
+ * Leaf 7 EDX: AVX512_4VNNIW, 4FMAPS, FSRM, VP2INTERSECT, MD_CLEAR, SERIALIZE; Intel: ARCH_CAPABILITIES.
+ * Hidden: SPEC_CTRL and its kin, L1D_FLUSH (MSRs not virtualised), AMX, PCONFIG, LBR, hybrid.
  */
-#define F7_EDX (B(2) | B(3) | B(4) | B(8) | B(10) | B(14))
+#define F7_EDX       (B(2) | B(3) | B(4) | B(8) | B(10) | B(14))
+#define F7_EDX_INTEL (F7_EDX | B(29))
 /* Subleaf 1 EAX: AVX-VNNI, AVX512_BF16, FZRM, FSRS, FSRC. */
 #define F7_1_EAX (B(4) | B(5) | B(10) | B(11) | B(12))
 
@@ -76,6 +77,17 @@ static u32 id_bits(u32 count)
 static u32 cores(const struct vm *vm)
 {
     return vm->cfg->vcpu_count;
+}
+
+/* Bits that the VM's APIC ids take: numbers of vCPUs, or ids of the board's CPUs for VMs whose vCPUs may have
+ * these. */
+static u32 vm_id_bits(const struct vm *vm)
+{
+    u32 span = cores(vm);
+
+    for (u32 i = 0; CFG_SERVICE && vm->cfg->kind != VM_PRELAUNCHED && i < vm->cfg->pcpu_count; i++)
+        span = MAX(span, cfg_board.cpus[vm->cfg->pcpus[i]].apic_id + 1);
+    return id_bits(span);
 }
 
 /* The extended topology leaf is computed and needs nothing of the host, unless the CPU knows no leaf 7
@@ -113,7 +125,7 @@ static void fix_intel_cache(const struct vm *vm, struct cpuid_regs *r)
 {
     fix_cache(vm, r);
     if (r->eax & 0x1f)
-        r->eax |= (BIT32(id_bits(cores(vm))) - 1) << 26;
+        r->eax |= (BIT32(vm_id_bits(vm)) - 1) << 26;
 }
 
 static void fix_7(const struct vm *vm, struct cpuid_regs *r)
@@ -124,7 +136,7 @@ static void fix_7(const struct vm *vm, struct cpuid_regs *r)
 
 static void fix_topology_core(const struct vm *vm, struct cpuid_regs *r)
 {
-    r->eax = id_bits(cores(vm));
+    r->eax = vm_id_bits(vm);
     r->ebx = cores(vm);
 }
 
@@ -164,10 +176,10 @@ static void fix_max_extended(const struct vm *vm, struct cpuid_regs *r)
 }
 
 /* CMP_LEGACY: more than one core, and they are cores, not threads. */
-static void fix_x1(const struct vm *vm, struct cpuid_regs *r)
+static void fix_amd_x1(const struct vm *vm, struct cpuid_regs *r)
 {
     r->ecx &= ~B(1);
-    if (cores(vm) > 1 && cfg_board.vendor == CPU_VENDOR_AMD)
+    if (cores(vm) > 1)
         r->ecx |= B(1);
 }
 
@@ -178,61 +190,63 @@ static void fix_x7(const struct vm *vm, struct cpuid_regs *r)
         r->edx |= B(8);
 }
 
-static void fix_x8(const struct vm *vm, struct cpuid_regs *r)
+static void fix_amd_x8(const struct vm *vm, struct cpuid_regs *r)
 {
-    if (cfg_board.vendor == CPU_VENDOR_AMD)
-        r->ecx = (cores(vm) - 1) | id_bits(cores(vm)) << 12;
+    r->ecx = (cores(vm) - 1) | vm_id_bits(vm) << 12;
 }
 
 #define SIG_ACRN 0x4e524341U, 0x4e524341U, 0x4e524341U /* "ACRNACRNACRN" */
 
 /* Columns: EAX, EBX, ECX, EDX. */
 const struct cpuid_policy cpuid_policies[] = {
-    {0x0, 0, CPUID_ANY, {ALL, ALL, ALL, ALL}, {0}, fix_max_basic}, /* highest leaf, vendor */
+    {0x0, 0, FOR_ANY, {ALL, ALL, ALL, ALL}, {0}, fix_max_basic}, /* highest leaf, vendor */
     /* family and model; CLFLUSH size, brand index */
-    {0x1, 0, CPUID_ANY, {0x0fff3fff, 0x0000ffff, F1_ECX, F1_EDX}, {0, 0, F1_ECX_FORCE, 0}, fix_1},
-    {0x2, 0, CPUID_INTEL, {ALL, ALL, ALL, ALL}, {0}, NULL}, /* cache descriptors */
-    {0x4, 0, CPUID_INTEL, {ALL, ALL, ALL, ALL}, {0}, fix_intel_cache},
-    {0x4, 1, CPUID_INTEL, {ALL, ALL, ALL, ALL}, {0}, fix_intel_cache},
-    {0x4, 2, CPUID_INTEL, {ALL, ALL, ALL, ALL}, {0}, fix_intel_cache},
-    {0x4, 3, CPUID_INTEL, {ALL, ALL, ALL, ALL}, {0}, fix_intel_cache},
+    {0x1, 0, FOR_ANY, {0x0fff3fff, 0x0000ffff, F1_ECX, F1_EDX}, {0, 0, F1_ECX_FORCE, 0}, fix_1},
+    {0x2, 0, FOR_INTEL, {ALL, ALL, ALL, ALL}, {0}, NULL}, /* cache descriptors */
+    {0x4, 0, FOR_INTEL, {ALL, ALL, ALL, ALL}, {0}, fix_intel_cache},
+    {0x4, 1, FOR_INTEL, {ALL, ALL, ALL, ALL}, {0}, fix_intel_cache},
+    {0x4, 2, FOR_INTEL, {ALL, ALL, ALL, ALL}, {0}, fix_intel_cache},
+    {0x4, 3, FOR_INTEL, {ALL, ALL, ALL, ALL}, {0}, fix_intel_cache},
     /* 0x5 MONITOR: hidden. 0x6: only ARAT, the local APIC timer never stops. */
-    {0x6, 0, CPUID_ANY, {0}, {B(2), 0, 0, 0}, NULL},
-    {0x7, 0, CPUID_ANY, {ALL, F7_EBX, F7_ECX, F7_EDX}, {0}, fix_7},
-    {0x7, 1, CPUID_ANY, {F7_1_EAX, 0, 0, 0}, {0}, NULL},
+    {0x6, 0, FOR_ANY, {0}, {B(2), 0, 0, 0}, NULL},
+    {0x7, 0, FOR_AMD, {ALL, F7_EBX, F7_ECX, F7_EDX}, {0}, fix_7},
+    {0x7, 0, FOR_INTEL, {ALL, F7_EBX, F7_ECX, F7_EDX_INTEL}, {0}, fix_7},
+    {0x7, 1, FOR_ANY, {F7_1_EAX, 0, 0, 0}, {0}, NULL},
     /* 0xa performance counters: hidden. 0xb: one thread a core, the APIC id (EDX) is the vCPU's. */
-    {0xb, 0, CPUID_ANY, {0}, {0, 1, 0x100, 0}, NULL},
-    {0xb, 1, CPUID_ANY, {0}, {0, 0, 0x201, 0}, fix_topology_core},
-    {0xd, 0, CPUID_ANY, {CPUID_XCR0, 0, 0, 0}, {0}, fix_xsave},
-    {0xd, 1, CPUID_ANY, {FD_1_EAX, 0, 0, 0}, {0}, NULL},
-    {0xd, 2, CPUID_ANY, {ALL, ALL, ALL, 0}, {0}, NULL}, /* AVX: size, offset, alignment */
-    {0xd, 5, CPUID_ANY, {ALL, ALL, ALL, 0}, {0}, NULL}, /* AVX-512 */
-    {0xd, 6, CPUID_ANY, {ALL, ALL, ALL, 0}, {0}, NULL},
-    {0xd, 7, CPUID_ANY, {ALL, ALL, ALL, 0}, {0}, NULL},
+    {0xb, 0, FOR_ANY, {0}, {0, 1, 0x100, 0}, NULL},
+    {0xb, 1, FOR_ANY, {0}, {0, 0, 0x201, 0}, fix_topology_core},
+    {0xd, 0, FOR_ANY, {CPUID_XCR0, 0, 0, 0}, {0}, fix_xsave},
+    {0xd, 1, FOR_ANY, {FD_1_EAX, 0, 0, 0}, {0}, NULL},
+    {0xd, 2, FOR_ANY, {ALL, ALL, ALL, 0}, {0}, NULL}, /* AVX: size, offset, alignment */
+    {0xd, 5, FOR_ANY, {ALL, ALL, ALL, 0}, {0}, NULL}, /* AVX-512 */
+    {0xd, 6, FOR_ANY, {ALL, ALL, ALL, 0}, {0}, NULL},
+    {0xd, 7, FOR_ANY, {ALL, ALL, ALL, 0}, {0}, NULL},
 
-    {CPUID_HYPERVISOR, 0, CPUID_ANY, {0}, {CPUID_HV_TSC, SIG_ACRN}, NULL},
-    {CPUID_HV_FEATURES, 0, CPUID_ANY, {0}, {0}, fix_hv_features},
-    {CPUID_HV_TSC, 0, CPUID_ANY, {0}, {0}, fix_hv_tsc}, /* TSC rate in kHz */
+    {CPUID_HYPERVISOR, 0, FOR_ANY, {0}, {CPUID_HV_TSC, SIG_ACRN}, NULL},
+    {CPUID_HV_FEATURES, 0, FOR_ANY, {0}, {0}, fix_hv_features},
+    {CPUID_HV_TSC, 0, FOR_ANY, {0}, {0}, fix_hv_tsc}, /* TSC rate in kHz */
 
-    {0x80000000, 0, CPUID_ANY, {ALL, ALL, ALL, ALL}, {0}, fix_max_extended},
-    {0x80000001, 0, CPUID_ANY, {ALL, ALL, FX1_ECX, FX1_EDX}, {0}, fix_x1},
-    {0x80000002, 0, CPUID_ANY, {ALL, ALL, ALL, ALL}, {0}, NULL}, /* brand string */
-    {0x80000003, 0, CPUID_ANY, {ALL, ALL, ALL, ALL}, {0}, NULL},
-    {0x80000004, 0, CPUID_ANY, {ALL, ALL, ALL, ALL}, {0}, NULL},
-    {0x80000005, 0, CPUID_AMD, {ALL, ALL, ALL, ALL}, {0}, NULL}, /* L1 caches and TLBs */
-    {0x80000006, 0, CPUID_ANY, {ALL, ALL, ALL, ALL}, {0}, NULL}, /* L2, L3 */
+    {0x80000000, 0, FOR_ANY, {ALL, ALL, ALL, ALL}, {0}, fix_max_extended},
+    {0x80000001, 0, FOR_AMD, {ALL, ALL, FX1_ECX, FX1_EDX}, {0}, fix_amd_x1},
+    {0x80000001, 0, FOR_INTEL, {ALL, ALL, FX1_ECX & ~B(1), FX1_EDX}, {0}, NULL},
+    {0x80000002, 0, FOR_ANY, {ALL, ALL, ALL, ALL}, {0}, NULL}, /* brand string */
+    {0x80000003, 0, FOR_ANY, {ALL, ALL, ALL, ALL}, {0}, NULL},
+    {0x80000004, 0, FOR_ANY, {ALL, ALL, ALL, ALL}, {0}, NULL},
+    {0x80000005, 0, FOR_AMD, {ALL, ALL, ALL, ALL}, {0}, NULL}, /* L1 caches and TLBs */
+    {0x80000006, 0, FOR_ANY, {ALL, ALL, ALL, ALL}, {0}, NULL}, /* L2, L3 */
     /* RAS and power management hidden but for the invariant TSC */
-    {0x80000007, 0, CPUID_ANY, {0, 0, 0, B(8)}, {0}, fix_x7},
-    {0x80000008, 0, CPUID_ANY, {0xffff, FX8_EBX, 0, 0}, {0}, fix_x8}, /* address widths, core count */
+    {0x80000007, 0, FOR_ANY, {0, 0, 0, B(8)}, {0}, fix_x7},
+    {0x80000008, 0, FOR_AMD, {0xffff, FX8_EBX, 0, 0}, {0}, fix_amd_x8}, /* address widths, core count */
+    {0x80000008, 0, FOR_INTEL, {0xffff, 0, 0, 0}, {0}, NULL},
     /* 0x8000000a SVM: hidden */
-    {0x80000019, 0, CPUID_AMD, {ALL, ALL, 0, 0}, {0}, NULL}, /* TLBs for 1 GiB pages */
-    {0x8000001a, 0, CPUID_AMD, {0x7, 0, 0, 0}, {0}, NULL},   /* width of the FPU */
-    {0x8000001d, 0, CPUID_AMD, {ALL, ALL, ALL, 3}, {0}, fix_cache},
-    {0x8000001d, 1, CPUID_AMD, {ALL, ALL, ALL, 3}, {0}, fix_cache},
-    {0x8000001d, 2, CPUID_AMD, {ALL, ALL, ALL, 3}, {0}, fix_cache},
-    {0x8000001d, 3, CPUID_AMD, {ALL, ALL, ALL, 3}, {0}, fix_cache},
+    {0x80000019, 0, FOR_AMD, {ALL, ALL, 0, 0}, {0}, NULL}, /* TLBs for 1 GiB pages */
+    {0x8000001a, 0, FOR_AMD, {0x7, 0, 0, 0}, {0}, NULL},   /* width of the FPU */
+    {0x8000001d, 0, FOR_AMD, {ALL, ALL, ALL, 3}, {0}, fix_cache},
+    {0x8000001d, 1, FOR_AMD, {ALL, ALL, ALL, 3}, {0}, fix_cache},
+    {0x8000001d, 2, FOR_AMD, {ALL, ALL, ALL, 3}, {0}, fix_cache},
+    {0x8000001d, 3, FOR_AMD, {ALL, ALL, ALL, 3}, {0}, fix_cache},
     /* APIC id (EAX) and core id (EBX) are the vCPU's; one thread a core, one node. Row only marks the leaf.
      */
-    {0x8000001e, 0, CPUID_AMD, {0}, {0}, NULL},
+    {0x8000001e, 0, FOR_AMD, {0}, {0}, NULL},
 };
 const unsigned cpuid_policy_count = ARRAY_SIZE(cpuid_policies);

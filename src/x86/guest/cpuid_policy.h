@@ -1,7 +1,10 @@
-/* The CPUID policy table, shared by cpuid_policy.c and cpuid.c only. Layer 5. */
+/* The CPUID policy table, shared by cpuid_policy.c and cpuid.c only, and for whom rows of any policy table
+ * are. Layer 5. */
 #ifndef BH_X86_GUEST_CPUID_POLICY_H
 #define BH_X86_GUEST_CPUID_POLICY_H
 
+#include <config/config.h>
+#include <lib/bits.h>
 #include <lib/types.h>
 
 struct vm;
@@ -10,8 +13,17 @@ struct cpuid_regs {
     u32 eax, ebx, ecx, edx;
 };
 
-/* Whose policy a row is. */
-enum cpuid_vendor { CPUID_ANY, CPUID_AMD, CPUID_INTEL };
+/* Whose processors a row of a policy table is for: a set, one bit for each vendor. The tables alone know
+ * vendors; code selects rows by policy_applies(). */
+enum policy_for {
+    FOR_AMD = 1u << CPU_VENDOR_AMD,
+    FOR_INTEL = 1u << CPU_VENDOR_INTEL,
+    FOR_ANY = FOR_AMD | FOR_INTEL,
+};
+static inline bool policy_applies(enum policy_for who)
+{
+    return ((u32)who & BIT32(cfg_board.vendor)) != 0;
+}
 
 /*
  * One leaf and subleaf: the guest sees (host & pass) | force, and then what fix makes of it. Leaves without a
@@ -19,7 +31,7 @@ enum cpuid_vendor { CPUID_ANY, CPUID_AMD, CPUID_INTEL };
  */
 struct cpuid_policy {
     u32 leaf, subleaf;
-    enum cpuid_vendor vendor;
+    enum policy_for who;
     struct cpuid_regs pass, force;
     void (*fix)(const struct vm *vm, struct cpuid_regs *r);
 };

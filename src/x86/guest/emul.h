@@ -3,6 +3,7 @@
 #define BH_X86_GUEST_EMUL_H
 
 #include <arch/vcpu.h>
+#include <core/vcpu.h>
 #include "x86/guest/decode.h"
 #include "x86/guest/exits.h"
 
@@ -33,6 +34,7 @@ struct emul {
     const char *fatal;        /* set: the VM cannot go on */
     u64 exit_gpa;             /* what the exit reported, valid while exit_known is not 0 */
     u8 exit_known;            /* enum mem_known */
+    u64 io_failed;            /* the vCPU's count of accesses without answer when this began */
     struct page_cache cache[MEM_STREAMS];
 };
 
@@ -43,6 +45,15 @@ struct mem_op {
     u8 size;
     u8 first; /* bytes at gpa[0]; the rest, on the next page, at gpa[1] */
 };
+
+/*
+ * True when an access of this instruction got no answer (core/ioreq.h): the instruction is going to be
+ * undone, or the vCPU to stop. Nothing more may be read or written for it.
+ */
+static inline bool emul_void(const struct emul *e)
+{
+    return CFG_USER_VMS && e->v->io_failed != e->io_failed;
+}
 
 /* fetch.c: sets up e for the vCPU's current instruction. */
 void emul_begin(struct emul *e, struct vcpu *v);

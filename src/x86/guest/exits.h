@@ -45,6 +45,8 @@ void guest_cpuid(struct vcpu *v);
 /* RDMSR/WRMSR by policy. False: the caller injects #GP(0). True: the caller moves RIP on. */
 bool guest_rdmsr(struct vcpu *v, u32 msr, u64 *val);
 bool guest_wrmsr(struct vcpu *v, u32 msr, u64 val);
+/* Boot, before any vCPU is initialised: chooses the registers that the board's processor has. */
+void guest_msr_init(void);
 /* True when the policy lets the guest read / write the MSR without an exit; the backends build their bitmaps
  * from it. */
 bool guest_msr_direct_read(u32 msr);

@@ -1,6 +1,7 @@
 /* Instruction fetch for the emulator: mode, bytes, decoding, and what becomes of a failure. */
 #include <lib/log.h>
 #include <lib/string.h>
+#include <core/sbuf.h>
 #include <core/vm.h>
 #include "x86/guest/emul.h"
 #include "x86/guest/regs.h"
@@ -12,6 +13,8 @@ void emul_begin(struct emul *e, struct vcpu *v)
     e->gpr = v->regs->gpr;
     e->fatal = NULL;
     e->exit_known = 0;
+    if (CFG_USER_VMS)
+        e->io_failed = v->io_failed;
     e->cache[MEM_SRC].linear = e->cache[MEM_DST].linear = 1;
     arch_vcpu_paging(v, &e->p);
     if (LIKELY(e->p.cs_attr & SEG_ATTR_L) && LIKELY(e->p.efer & EFER_LMA)) {
@@ -45,6 +48,7 @@ bool emul_fetch(struct emul *e, u8 buf[INSN_BUF], unsigned want, unsigned *have)
 
 static COLD void log_undecodable(struct emul *e, const u8 *b)
 {
+    trace(e->v->pcpu, TRACE_GUEST_ERROR, e->v->vm->id | (u64)e->v->id << 16, e->p.rip);
     log_guest(e->v->vm->id, LOG_ERROR,
               "vCPU %u: no emulation for the instruction at %llx: %02x %02x %02x %02x %02x %02x %02x %02x "
               "(accessed %llx)",
@@ -54,13 +58,17 @@ static COLD void log_undecodable(struct emul *e, const u8 *b)
 
 static bool decode_failed(struct emul *e, enum decode_result r, const u8 *b)
 {
-    if (r == DECODE_UNSUPPORTED) {
+    /* A user VM gets its fault (hypercall-abi.md section 4.6). */
+    bool user = CFG_USER_VMS && e->v->vm->cfg->kind == VM_USER;
+
+    if (r == DECODE_UNSUPPORTED)
         log_undecodable(e, b);
+    if (r == DECODE_UNSUPPORTED && !user) {
         e->fatal = "instruction cannot be emulated";
         return false;
     }
     e->fault = (struct guest_event){.kind = EVENT_EXCEPTION, .vector = X86_UD};
-    if (r == DECODE_TOO_LONG) {
+    if (r == DECODE_TOO_LONG || r == DECODE_UNSUPPORTED) {
         e->fault.vector = X86_GP;
         e->fault.has_error = true;
     }

@@ -4,6 +4,8 @@
 #include <lib/log.h>
 #include <lib/string.h>
 #include "firmware.h"
+#include "x86/guest/host_acpi.h"
+#include "x86/vdev/host.h"
 
 typedef void (*table_fn)(struct acpi_buf *b);
 typedef void (*vm_table_fn)(struct acpi_buf *b, const struct vm *vm);
@@ -43,7 +45,13 @@ static int write_bios_data(struct vm *vm)
 int arch_vm_build_firmware(struct vm *vm)
 {
     u8 data[ACPI_BUF_SIZE];
-    int err = write_bios_data(vm);
+    int err;
+
+    if (CFG_SERVICE && vm->cfg->kind == VM_SERVICE)
+        host_bios_build();
+    err = write_bios_data(vm);
+    if (CFG_SERVICE && vm->cfg->kind == VM_SERVICE)
+        return err;
 
     if (!err)
         err = vm_gpa_zero(vm, gpa(FW_TABLES), FW_HIGH_MEM - FW_TABLES);
@@ -65,6 +73,5 @@ int arch_vm_build_firmware(struct vm *vm)
 
 u64 arch_vm_rsdp(struct vm *vm)
 {
-    (void)vm;
-    return FW_RSDP;
+    return CFG_SERVICE && vm->cfg->kind == VM_SERVICE ? host_acpi_rsdp() : FW_RSDP;
 }

@@ -44,6 +44,8 @@ void acpi_end(struct acpi_buf *b);
 /* Room for the largest table: MADT entries of 8 bytes for each vCPU, or the DSDT with its UARTs. */
 #define ACPI_BUF_SIZE 1536u
 
+/* An RSDP that leads to tables at the given addresses. */
+void acpi_build_root_pointer(struct acpi_buf *b, u32 rsdt, u64 xsdt);
 /* Fixed-address tables: RSDP, RSDT, XSDT, FADT, FACS; each returns the number of bytes put into b (an empty
  * buffer). */
 void acpi_build_rsdp(struct acpi_buf *b);

@@ -135,7 +135,7 @@ static u64 load_part(struct emul *e, u64 addr, unsigned size, u8 known)
     if (LIKELY((size & (size - 1)) == 0))
         return io_mmio_read(e->v, addr, (u8)size);
     val = 0;
-    for (unsigned done = 0; done < size;) {
+    for (unsigned done = 0; done < size && !emul_void(e);) {
         u8 n = part_size(addr + done, size - done);
 
         val |= io_mmio_read(e->v, addr + done, n) << (done * 8);
@@ -152,7 +152,7 @@ static void store_part(struct emul *e, u64 addr, unsigned size, u8 known, u64 va
         io_mmio_write(e->v, addr, (u8)size, val & size_mask(size));
         return;
     }
-    for (unsigned done = 0; done < size;) {
+    for (unsigned done = 0; done < size && !emul_void(e);) {
         u8 n = part_size(addr + done, size - done);
 
         io_mmio_write(e->v, addr + done, n, (val >> (done * 8)) & size_mask(n));
@@ -164,14 +164,17 @@ u64 mem_load(struct emul *e, const struct mem_op *m)
 {
     u64 val = load_part(e, m->gpa[0], m->first, m->known[0]);
 
-    if (UNLIKELY(m->first != m->size))
+    if (UNLIKELY(m->first != m->size) && !emul_void(e))
         val |= load_part(e, m->gpa[1], m->size - m->first, m->known[1]) << (m->first * 8);
     return val;
 }
 
 void mem_store(struct emul *e, const struct mem_op *m, u64 val)
 {
+    /* The value may come from a load without answer. */
+    if (emul_void(e))
+        return;
     store_part(e, m->gpa[0], m->first, m->known[0], val);
-    if (UNLIKELY(m->first != m->size))
+    if (UNLIKELY(m->first != m->size) && !emul_void(e))
         store_part(e, m->gpa[1], m->size - m->first, m->known[1], val >> (m->first * 8));
 }

@@ -7,6 +7,7 @@
 #include <arch/cpu.h>
 #include <core/vm.h>
 #include "x86/guest/cpuid.h"
+#include "x86/guest/cpuid_policy.h"
 #include "x86/guest/exits.h"
 #include "x86/guest/msr.h"
 #include "x86/guest/regs.h"
@@ -23,11 +24,6 @@ enum msr_direct { RD = 1u << 0, WR = 1u << 1 };
 
 /* The table's argument column. */
 static const u64 args[];
-
-static inline bool is_amd(void)
-{
-    return cfg_board.vendor == CPU_VENDOR_AMD;
-}
 
 /* ---- handlers ---- */
 
@@ -98,32 +94,6 @@ static bool w_slot(struct vcpu *v, u32 msr, u64 val, u32 line)
     (void)msr;
     guest_msrs[v->index].slot[args[line]] = val;
     return true;
-}
-
-/* Registers that only one vendor's processors have. The C001xxxx range is AMD's as a whole. */
-static bool r_intel(struct vcpu *v, u32 msr, u64 *val, u32 line)
-{
-    return is_amd() ? rdmsr_rest(v, msr, val) : r_const(v, msr, val, line);
-}
-
-static bool r_intel_slot(struct vcpu *v, u32 msr, u64 *val, u32 line)
-{
-    return is_amd() ? rdmsr_rest(v, msr, val) : r_slot(v, msr, val, line);
-}
-
-static bool w_intel_slot(struct vcpu *v, u32 msr, u64 val, u32 line)
-{
-    return is_amd() ? wrmsr_rest(v, msr, val) : w_slot(v, msr, val, line);
-}
-
-static bool w_intel_drop(struct vcpu *v, u32 msr, u64 val, u32 line)
-{
-    return is_amd() ? wrmsr_rest(v, msr, val) : w_drop(v, msr, val, line);
-}
-
-static bool r_amd(struct vcpu *v, u32 msr, u64 *val, u32 line)
-{
-    return is_amd() ? r_const(v, msr, val, line) : rdmsr_rest(v, msr, val);
 }
 
 /* Registers that the CPU holds for the guest; an access exits only where a bitmap is missing. */
@@ -256,6 +226,25 @@ static bool r_ucode(struct vcpu *v, u32 msr, u64 *val, u32 line)
     return true;
 }
 
+/*
+ * What the CPU is not vulnerable to (SDM vol. 4 table 2-2, IA32_ARCH_CAPABILITIES): RDCL_NO, RSBA,
+ * SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO,
+ * PBRSB_NO, GDS_NO, RFDS_NO. Hidden: what stands for registers that are not virtualised (IBRS_ALL, TSX_CTRL,
+ * MISC_PACKAGE_CTLS, ...).
+ */
+#define ARCH_CAPS_SHOWN                                                                                      \
+    (BIT64(0) | BIT64(2) | BIT64(3) | BIT64(4) | BIT64(5) | BIT64(6) | BIT64(8) | BIT64(13) | BIT64(14) |    \
+     BIT64(15) | BIT64(20) | BIT64(24) | BIT64(26) | BIT64(27))
+
+static bool r_arch_caps(struct vcpu *v, u32 msr, u64 *val, u32 line)
+{
+    (void)line;
+    if (!arch_rdmsr_safe(msr, val))
+        return refuse(v, msr, "read");
+    *val &= ARCH_CAPS_SHOWN;
+    return true;
+}
+
 /* Bit 24 says that the TSC counts at P0 frequency; Linux calls the firmware broken without it. */
 #define HWCR_TSC_FREQ_SEL BIT64(24)
 
@@ -284,91 +273,94 @@ static bool w_debugctl(struct vcpu *v, u32 msr, u64 val, u32 line)
 #define VM_CR_DISABLED    0x18U
 #define DE_CFG_RESET      0x2U
 
-/* Four stretches of MSR space. Columns: index, name, read, write, argument, direct. */
+/* Four stretches of MSR space. Columns: index, name, whose processors have it, read, write, argument, direct.
+ */
 #define LOW_MSRS(X)                                                                                          \
-    X(0x00000010, TSC, r_tsc, w_tsc, 0, 0)                                                                   \
-    X(0x00000017, PLATFORM_ID, r_intel, w_none, 0, 0)                                                        \
-    X(0x0000001b, APIC_BASE, r_apic_base, w_lapic, 0, 0)                                                     \
-    X(0x0000003a, FEATURE_CONTROL, r_intel, w_none, 1, 0) /* locked, VMX off */                              \
-    X(0x00000049, PRED_CMD, r_none, w_pred_cmd, 0, 0)                                                        \
-    X(0x00000079, UCODE_WRITE, r_none, w_intel_drop, 0, 0)                                                   \
-    X(0x0000008b, UCODE_REV, r_ucode, w_drop, 0, 0)                                                          \
-    X(0x000000ce, PLATFORM_INFO, r_intel, w_none, 0, 0)                                                      \
-    X(0x000000fe, MTRRCAP, r_const, w_none, MTRR_CAP, 0)                                                     \
-    X(0x00000174, SYSENTER_CS, r_live, w_live, 0, RD | WR)                                                   \
-    X(0x00000175, SYSENTER_ESP, r_live, w_live, 1, RD | WR)                                                  \
-    X(0x00000176, SYSENTER_EIP, r_live, w_live, 1, RD | WR)                                                  \
-    X(0x00000179, MCG_CAP, r_const, w_none, 0, 0) /* no banks */                                             \
-    X(0x0000017a, MCG_STATUS, r_slot, w_slot, SLOT_MCG_STATUS, 0)                                            \
-    X(0x000001a0, MISC_ENABLE, r_intel_slot, w_intel_slot, SLOT_MISC_ENABLE, 0)                              \
-    X(0x000001d9, DEBUGCTL, r_const, w_debugctl, 0, 0)                                                       \
-    X(0x000001db, LBR_FROM, r_amd, w_none, 0, 0)                                                             \
-    X(0x000001dc, LBR_TO, r_amd, w_none, 0, 0)                                                               \
-    X(0x000001dd, LER_FROM, r_amd, w_none, 0, 0)                                                             \
-    X(0x000001de, LER_TO, r_amd, w_none, 0, 0)                                                               \
-    X(0x00000277, PAT, r_pat, w_pat, 0, 0)
+    X(0x00000010, TSC, FOR_ANY, r_tsc, w_tsc, 0, 0)                                                          \
+    X(0x00000017, PLATFORM_ID, FOR_INTEL, r_const, w_none, 0, 0)                                             \
+    X(0x0000001b, APIC_BASE, FOR_ANY, r_apic_base, w_lapic, 0, 0)                                            \
+    X(0x0000003a, FEATURE_CONTROL, FOR_INTEL, r_const, w_none, 1, 0) /* locked, VMX off */                   \
+    X(0x00000049, PRED_CMD, FOR_ANY, r_none, w_pred_cmd, 0, 0)                                               \
+    X(0x00000079, UCODE_WRITE, FOR_INTEL, r_none, w_drop, 0, 0)                                              \
+    X(0x0000008b, UCODE_REV, FOR_ANY, r_ucode, w_drop, 0, 0)                                                 \
+    X(0x000000ce, PLATFORM_INFO, FOR_INTEL, r_const, w_none, 0, 0)                                           \
+    X(0x000000fe, MTRRCAP, FOR_ANY, r_const, w_none, MTRR_CAP, 0)                                            \
+    X(0x0000010a, ARCH_CAPABILITIES, FOR_INTEL, r_arch_caps, w_none, 0, 0)                                   \
+    X(0x00000174, SYSENTER_CS, FOR_ANY, r_live, w_live, 0, RD | WR)                                          \
+    X(0x00000175, SYSENTER_ESP, FOR_ANY, r_live, w_live, 1, RD | WR)                                         \
+    X(0x00000176, SYSENTER_EIP, FOR_ANY, r_live, w_live, 1, RD | WR)                                         \
+    X(0x00000179, MCG_CAP, FOR_ANY, r_const, w_none, 0, 0) /* no banks */                                    \
+    X(0x0000017a, MCG_STATUS, FOR_ANY, r_slot, w_slot, SLOT_MCG_STATUS, 0)                                   \
+    X(0x000001a0, MISC_ENABLE, FOR_INTEL, r_slot, w_slot, SLOT_MISC_ENABLE, 0)                               \
+    X(0x000001d9, DEBUGCTL, FOR_ANY, r_const, w_debugctl, 0, 0)                                              \
+    X(0x000001db, LBR_FROM, FOR_AMD, r_const, w_none, 0, 0)                                                  \
+    X(0x000001dc, LBR_TO, FOR_AMD, r_const, w_none, 0, 0)                                                    \
+    X(0x000001dd, LER_FROM, FOR_AMD, r_const, w_none, 0, 0)                                                  \
+    X(0x000001de, LER_TO, FOR_AMD, r_const, w_none, 0, 0)                                                    \
+    X(0x00000277, PAT, FOR_ANY, r_pat, w_pat, 0, 0)
 #define EXT_MSRS(X)                                                                                          \
-    X(0xc0000080, EFER, r_efer, w_efer, 0, 0)                                                                \
-    X(0xc0000081, STAR, r_live, w_live, 0, RD | WR)                                                          \
-    X(0xc0000082, LSTAR, r_live, w_live, 1, RD | WR)                                                         \
-    X(0xc0000083, CSTAR, r_live, w_live, 1, RD | WR)                                                         \
-    X(0xc0000084, SFMASK, r_live, w_live, 0, RD | WR)                                                        \
-    X(0xc0000100, FS_BASE, r_live, w_live, 1, RD | WR)                                                       \
-    X(0xc0000101, GS_BASE, r_live, w_live, 1, RD | WR)                                                       \
-    X(0xc0000102, KERNEL_GS_BASE, r_live, w_live, 1, RD | WR)                                                \
-    X(0xc0000103, TSC_AUX, r_own, w_own, 0, RD | WR)
+    X(0xc0000080, EFER, FOR_ANY, r_efer, w_efer, 0, 0)                                                       \
+    X(0xc0000081, STAR, FOR_ANY, r_live, w_live, 0, RD | WR)                                                 \
+    X(0xc0000082, LSTAR, FOR_ANY, r_live, w_live, 1, RD | WR)                                                \
+    X(0xc0000083, CSTAR, FOR_ANY, r_live, w_live, 1, RD | WR)                                                \
+    X(0xc0000084, SFMASK, FOR_ANY, r_live, w_live, 0, RD | WR)                                               \
+    X(0xc0000100, FS_BASE, FOR_ANY, r_live, w_live, 1, RD | WR)                                              \
+    X(0xc0000101, GS_BASE, FOR_ANY, r_live, w_live, 1, RD | WR)                                              \
+    X(0xc0000102, KERNEL_GS_BASE, FOR_ANY, r_live, w_live, 1, RD | WR)                                       \
+    X(0xc0000103, TSC_AUX, FOR_ANY, r_own, w_own, 0, RD | WR)
 #define AMD_MSRS(X)                                                                                          \
-    X(0xc0010010, SYSCFG, r_const, w_drop, 0, 0)                                                             \
-    X(0xc0010015, HWCR, r_slot, w_hwcr, SLOT_HWCR, 0)                                                        \
-    X(0xc001001a, TOP_MEM, r_const, w_none, 0, 0)                                                            \
-    X(0xc001001d, TOM2, r_const, w_none, 0, 0)                                                               \
-    X(0xc001001f, NB_CFG, r_slot, w_slot, SLOT_NB_CFG, 0)                                                    \
-    X(0xc0010020, PATCH_LOADER, r_none, w_drop, 0, 0)                                                        \
-    X(0xc0010055, INT_PENDING, r_const, w_drop, 0, 0)                                                        \
-    X(0xc0010058, MMIO_CONF_BASE, r_const, w_none, 0, 0) /* disabled */                                      \
-    X(0xc0010114, VM_CR, r_const, w_drop, VM_CR_DISABLED, 0)
+    X(0xc0010010, SYSCFG, FOR_AMD, r_const, w_drop, 0, 0)                                                    \
+    X(0xc0010015, HWCR, FOR_AMD, r_slot, w_hwcr, SLOT_HWCR, 0)                                               \
+    X(0xc001001a, TOP_MEM, FOR_AMD, r_const, w_none, 0, 0)                                                   \
+    X(0xc001001d, TOM2, FOR_AMD, r_const, w_none, 0, 0)                                                      \
+    X(0xc001001f, NB_CFG, FOR_AMD, r_slot, w_slot, SLOT_NB_CFG, 0)                                           \
+    X(0xc0010020, PATCH_LOADER, FOR_AMD, r_none, w_drop, 0, 0)                                               \
+    X(0xc0010055, INT_PENDING, FOR_AMD, r_const, w_drop, 0, 0)                                               \
+    X(0xc0010058, MMIO_CONF_BASE, FOR_AMD, r_const, w_none, 0, 0) /* disabled */                             \
+    X(0xc0010114, VM_CR, FOR_AMD, r_const, w_drop, VM_CR_DISABLED, 0)
 #define OTHER_MSRS(X)                                                                                        \
-    X(0x000006e0, TSC_DEADLINE, r_lapic, w_lapic, 0, 0)                                                      \
-    X(0xc0011029, DE_CFG, r_slot, w_slot, SLOT_DE_CFG, 0)
+    X(0x000006e0, TSC_DEADLINE, FOR_ANY, r_lapic, w_lapic, 0, 0)                                             \
+    X(0xc0011029, DE_CFG, FOR_AMD, r_slot, w_slot, SLOT_DE_CFG, 0)
 
 #define ALL_MSRS(X) LOW_MSRS(X) EXT_MSRS(X) AMD_MSRS(X) OTHER_MSRS(X)
 
-#define LOW_END   0x278U
-#define EXT_FIRST 0xc0000080U
-#define EXT_END   0xc0000104U
-#define AMD_FIRST 0xc0010010U
-#define AMD_END   0xc0010115U
+#define LOW_END    0x278U
+#define EXT_FIRST  0xc0000080U
+#define EXT_END    0xc0000104U
+#define AMD_FIRST  0xc0010010U
+#define AMD_END    0xc0010115U
+#define MSR_DE_CFG 0xc0011029U
 
 enum {
     POL_UNKNOWN,
-#define X(index, name, read, write, arg, direct) POL_##name,
+#define X(index, name, who, read, write, arg, direct) POL_##name,
     ALL_MSRS(X)
 #undef X
 };
 
-#define X(index, name, read, write, arg, direct) read,
+#define X(index, name, who, read, write, arg, direct) read,
 static const msr_read_fn reads[] = {r_none, ALL_MSRS(X)};
 #undef X
-#define X(index, name, read, write, arg, direct) write,
+#define X(index, name, who, read, write, arg, direct) write,
 static const msr_write_fn writes[] = {w_none, ALL_MSRS(X)};
 #undef X
-#define X(index, name, read, write, arg, direct) arg,
+#define X(index, name, who, read, write, arg, direct) arg,
 static const u64 args[] = {0, ALL_MSRS(X)};
 #undef X
-#define X(index, name, read, write, arg, direct) direct,
+#define X(index, name, who, read, write, arg, direct) direct,
 static const u8 direct_of[] = {0, ALL_MSRS(X)};
 #undef X
 
-/* MSR to line, so that finding the policy costs a handful of instructions. */
-#define X(index, name, read, write, arg, direct) [index] = POL_##name,
-static const u8 low_line[LOW_END] = {LOW_MSRS(X)};
+#define X(index, name, who, read, write, arg, direct) {index, who},
+static const struct {
+    u32 index;
+    enum policy_for who;
+} rows[] = {{0, 0}, ALL_MSRS(X)};
 #undef X
-#define X(index, name, read, write, arg, direct) [index - EXT_FIRST] = POL_##name,
-static const u8 ext_line[EXT_END - EXT_FIRST] = {EXT_MSRS(X)};
-#undef X
-#define X(index, name, read, write, arg, direct) [index - AMD_FIRST] = POL_##name,
-static const u8 amd_line[AMD_END - AMD_FIRST] = {AMD_MSRS(X)};
-#undef X
+
+/* MSR to line, so that finding the policy costs a handful of instructions; those of the board's processor are
+ * filled in at boot. */
+static u8 low_line[LOW_END], ext_line[EXT_END - EXT_FIRST], amd_line[AMD_END - AMD_FIRST], de_cfg_line;
 
 static inline u32 find(u32 msr)
 {
@@ -379,8 +371,32 @@ static inline u32 find(u32 msr)
     if (msr - EXT_FIRST < EXT_END - EXT_FIRST)
         return ext_line[msr - EXT_FIRST];
     if (msr - AMD_FIRST < AMD_END - AMD_FIRST)
-        return is_amd() ? amd_line[msr - AMD_FIRST] : POL_UNKNOWN;
-    return msr == 0xc0011029 && is_amd() ? POL_DE_CFG : POL_UNKNOWN;
+        return amd_line[msr - AMD_FIRST];
+    return msr == MSR_DE_CFG ? de_cfg_line : POL_UNKNOWN;
+}
+
+void guest_msr_init(void)
+{
+    memset(low_line, 0, sizeof(low_line));
+    memset(ext_line, 0, sizeof(ext_line));
+    memset(amd_line, 0, sizeof(amd_line));
+    de_cfg_line = 0;
+    for (u8 line = 1; line < ARRAY_SIZE(rows); line++) {
+        u32 index = rows[line].index;
+
+        if (!policy_applies(rows[line].who))
+            continue;
+        if (index < LOW_END)
+            low_line[index] = line;
+        else if (index - EXT_FIRST < EXT_END - EXT_FIRST)
+            ext_line[index - EXT_FIRST] = line;
+        else if (index - AMD_FIRST < AMD_END - AMD_FIRST)
+            amd_line[index - AMD_FIRST] = line;
+        else if (index == MSR_DE_CFG)
+            de_cfg_line = line;
+        else
+            ASSERT(index == MSR_TSC_DEADLINE);
+    }
 }
 
 bool guest_rdmsr(struct vcpu *v, u32 msr, u64 *val)

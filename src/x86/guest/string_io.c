@@ -51,6 +51,8 @@ static bool one_element(struct emul *e)
     else
         val = e->gpr[GPR_RAX] & size_mask(in->size);
 
+    if (emul_void(e))
+        return true;
     if (dst)
         mem_store(e, &to, val);
     else if (in->op == INSN_OUTS)
@@ -79,6 +81,8 @@ bool emul_string(struct emul *e)
     for (unsigned i = 0; i < EMUL_REP_MAX && count; i++) {
         if (!one_element(e))
             return false;
+        if (emul_void(e))
+            return true;
         write_index(e, GPR_RCX, --count);
     }
     if (count == 0)

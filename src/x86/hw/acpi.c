@@ -205,11 +205,25 @@ static u32 table_length(u64 addr, struct table_header *h)
     return h->length >= sizeof(*h) && h->length <= TABLE_MAX_LENGTH ? h->length : 0;
 }
 
+static void note_table(const struct table_header *h, u64 addr, u32 length)
+{
+    struct acpi_table *t = &acpi_facts.tables[acpi_facts.table_count];
+
+    if (length == 0 || acpi_facts.table_count == ACPI_MAX_TABLES)
+        return;
+    memcpy(t->signature, h->signature, sizeof(t->signature));
+    t->length = length;
+    t->address = addr;
+    acpi_facts.table_count++;
+}
+
 static const char *parse_table(u64 addr)
 {
     struct table_header h;
     u32 length = table_length(addr, &h);
 
+    if (CFG_SERVICE)
+        note_table(&h, addr, length);
     for (u32 i = 0; i < ARRAY_SIZE(parsers); i++) {
         if (memcmp(h.signature, parsers[i].signature, 4) != 0)
             continue;

@@ -16,6 +16,14 @@ struct acpi_ioapic {
     u32 gsi_base;
 };
 
+/* One table as the RSDT or XSDT lists it; the service VM is shown those that are its business. */
+#define ACPI_MAX_TABLES (CFG_SERVICE ? 64 : 1)
+struct acpi_table {
+    char signature[4];
+    u32 length;
+    u64 address;
+};
+
 struct acpi_facts {
     u32 cpu_count; /* usable processors, may exceed ACPI_MAX_CPUS; the ids of the first ones follow */
     u32 apic_ids[ACPI_MAX_CPUS];
@@ -27,6 +35,8 @@ struct acpi_facts {
     u32 pm1a_cnt_port;
     u64 mcfg_base; /* segment 0; 0: no MCFG */
     u8 mcfg_start_bus, mcfg_end_bus;
+    u32 table_count; /* only where there is a service VM */
+    struct acpi_table tables[ACPI_MAX_TABLES];
 };
 
 extern struct acpi_facts acpi_facts;

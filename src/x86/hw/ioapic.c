@@ -1,5 +1,6 @@
 #include <arch/cpu.h>
 #include <config/config.h>
+#include <lib/spinlock.h>
 #include "x86/hw/ioapic.h"
 #include "x86/hw/paging.h"
 #include "x86/hw/percpu.h"
@@ -11,6 +12,10 @@ enum { IOAPIC_SEL = 0x00, IOAPIC_WIN = 0x10, IOAPIC_REG_ID = 0, IOAPIC_REG_VER =
 #define RTE_MASKED BIT64(16)
 #define RTE_LEVEL  BIT64(15)
 #define RTE_LOW    BIT64(13)
+
+/* Protects the pair of registers of every IOAPIC: selector, then window. Interrupt handlers do not take it.
+ */
+static spinlock_t lock = SPINLOCK_INIT;
 
 static volatile u32 *port(u32 i, u32 off)
 {
@@ -83,8 +88,22 @@ bool ioapic_route(u32 gsi, u8 vector, u32 pcpu, u32 flags)
         rte |= RTE_LEVEL;
     if (flags & IOAPIC_LOW)
         rte |= RTE_LOW;
+    spin_lock(&lock);
     rte_write(i, pin, rte);
+    spin_unlock(&lock);
     return true;
+}
+
+void ioapic_mask(u32 gsi)
+{
+    u32 i, pin, reg;
+
+    if (!find_pin(gsi, &i, &pin))
+        return;
+    reg = IOAPIC_REG_PINS + pin * 2;
+    spin_lock(&lock);
+    reg_write(i, reg, reg_read(i, reg) | (u32)RTE_MASKED);
+    spin_unlock(&lock);
 }
 
 void arch_dump_ioapic(void (*print)(const char *fmt, ...) PRINTF(1, 2))
@@ -94,7 +113,11 @@ void arch_dump_ioapic(void (*print)(const char *fmt, ...) PRINTF(1, 2))
     print("ioapic pin gsi  entry             vector mode    dest   trigger polarity state\n");
     for (u32 i = 0; i < cfg_board.ioapic_count; i++) {
         for (u32 pin = 0; pin < cfg_board.ioapics[i].pins; pin++) {
-            u64 rte = rte_read(i, pin);
+            u64 rte;
+
+            spin_lock(&lock);
+            rte = rte_read(i, pin);
+            spin_unlock(&lock);
 
             print("%6u %3u %3u  %016llx  0x%02x   %-7s 0x%02x   %-7s %-8s %s\n", i, pin,
                   cfg_board.ioapics[i].gsi_base + pin, (unsigned long long)rte, (u32)rte & 0xff,

@@ -12,7 +12,10 @@ void ioapic_init(void);
 void ioapic_identify(u32 i, u32 *id, u32 *pins);
 
 enum ioapic_flags { IOAPIC_LEVEL = 1u << 0, IOAPIC_LOW = 1u << 1 };
-/* Sends a GSI to one CPU as a fixed interrupt. False when no IOAPIC of the board has that GSI. */
+/* Sends a GSI to one CPU as a fixed interrupt. False when no IOAPIC of the board has that GSI. Any CPU. */
 bool ioapic_route(u32 gsi, u8 vector, u32 pcpu, u32 flags);
+/* Masks the pin of a GSI and leaves the rest of its entry as it is, so that an end of interrupt still finds
+ * it. Any CPU. */
+void ioapic_mask(u32 gsi);
 
 #endif

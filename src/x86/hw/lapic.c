@@ -130,9 +130,12 @@ void lapic_send_others(u32 icr_low)
 
 void arch_cpu_kick(u32 pcpu)
 {
+    bool by_nmi =
+        (cfg_board.quirks & QUIRK_IF0_NO_EXTINT_EXIT) != 0; /* an interrupt might not end guest mode */
+
     /* A CPU that runs this is neither in guest mode nor halted. */
     if (pcpu != this_cpu()->id)
-        lapic_send(percpu_of(pcpu)->apic_id, ICR_FIXED | VEC_KICK);
+        lapic_send(percpu_of(pcpu)->apic_id, by_nmi ? ICR_NMI : ICR_FIXED | VEC_KICK);
 }
 
 void lapic_timer_set(u32 count)

@@ -3,6 +3,7 @@
 #include <config/config.h>
 #include <core/cpu.h>
 #include <lib/atomic.h>
+#include "x86/hw/hostirq.h"
 #include "x86/hw/lapic.h"
 #include "x86/hw/paging.h"
 #include "x86/hw/percpu.h"
@@ -11,13 +12,12 @@
 #include "x86/hw/uart.h"
 
 /* traps_entry.S */
-void idle_wait(void);
+void idle_wait(const u32 *word, const u32 *word2);
 
-/* Interrupts are off: a kick that comes after the tests stays pending and ends the halt. */
+/* Interrupts are off: a kick that comes after idle_wait()'s tests stays pending and ends the halt, and one by
+ * NMI is seen to by the range that it names. */
 void arch_cpu_idle(const u32 *word, const u32 *word2)
 {
-    if (atomic_load(word) || (word2 && atomic_load(word2)))
-        return;
     /*
      * QUIRK_VMEXIT_DROPS_INTR: without this a CPU whose timer interrupt was lost that way would sleep for
      * ever. During an exit's own handling the loss does no harm, because whoever kicks has set a request bit
@@ -25,7 +25,7 @@ void arch_cpu_idle(const u32 *word, const u32 *word2)
      */
     if (cfg_board.quirks & QUIRK_VMEXIT_DROPS_INTR)
         lapic_reconsider();
-    idle_wait();
+    idle_wait(word, word2 ? word2 : word);
 }
 
 void arch_irq_window(void)
@@ -63,13 +63,14 @@ void arch_dump_interrupts(void (*print)(const char *fmt, ...) PRINTF(1, 2))
         [HW_IRQ_TIMER] = {VEC_TIMER, "timer"},          [HW_IRQ_KICK] = {VEC_KICK, "kick"},
         [HW_IRQ_UART] = {VEC_UART, "console"},          [HW_IRQ_ERROR] = {VEC_ERROR, "apic error"},
         [HW_IRQ_SPURIOUS] = {VEC_SPURIOUS, "spurious"}, [HW_IRQ_UNEXPECTED] = {0, "unexpected"},
+        [HW_IRQ_DEVICE] = {HOSTIRQ_FIRST, "devices"},
     };
 
     print("vector what      ");
     for (u32 c = 0; c < CFG_PCPUS; c++)
         print("      CPU%-2u", c);
     print("\n");
-    for (u32 r = 0; r < HW_IRQ_COUNT; r++) {
+    for (u32 r = 0; r < (CFG_SERVICE ? HW_IRQ_COUNT : HW_IRQ_DEVICE); r++) {
         print("0x%02x   %-10s", rows[r].vector, rows[r].name);
         for (u32 c = 0; c < CFG_PCPUS; c++)
             print(" %10llu", (unsigned long long)percpu_of(c)->irqs[r]);

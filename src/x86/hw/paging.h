@@ -51,9 +51,9 @@ static inline u64 mmio_va(u32 slot, u64 phys)
     return MMIO_BASE + slot * PAGE_SIZE + (phys & PAGE_MASK);
 }
 
-/* 32-bit access to device memory at any physical address through an uncached window (PCI configuration
- * space). */
-u32 mmio_phys_read32(u64 phys);
-void mmio_phys_write32(u64 phys, u32 val);
+/* One access of 1, 2, 4 or 8 bytes to device memory at any physical address, within a page, through an uncached
+ * window. */
+u64 mmio_phys_read(u64 phys, u32 size);
+void mmio_phys_write(u64 phys, u32 size, u64 val);
 
 #endif

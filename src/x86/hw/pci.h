@@ -11,5 +11,9 @@
  */
 u32 pci_read32(u16 bdf, u32 off);
 void pci_write32(u16 bdf, u32 off, u32 val);
+/* The same with size 1, 2 or 4 and an offset that is a multiple of it: what the registers beside do not
+ * notice. */
+u32 pci_read(u16 bdf, u32 off, u32 size);
+void pci_write(u16 bdf, u32 off, u32 size, u32 val);
 
 #endif

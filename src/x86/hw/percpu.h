@@ -18,6 +18,7 @@ enum hw_irq {
     HW_IRQ_ERROR,
     HW_IRQ_SPURIOUS,
     HW_IRQ_UNEXPECTED,
+    HW_IRQ_DEVICE, /* last: without a service VM there are none */
     HW_IRQ_COUNT
 };
 

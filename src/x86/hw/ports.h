@@ -38,4 +38,8 @@ static inline void outl(u16 port, u32 v)
     __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
 }
 
+/* By size: 1, 2 or 4 (pci.c). */
+u32 port_in(u16 port, u32 size);
+void port_out(u16 port, u32 size, u32 v);
+
 #endif

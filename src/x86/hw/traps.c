@@ -4,6 +4,7 @@
 #include <lib/atomic.h>
 #include <lib/fmt.h>
 #include <lib/log.h>
+#include "x86/hw/hostirq.h"
 #include "x86/hw/lapic.h"
 #include "x86/hw/percpu.h"
 #include "x86/hw/regs.h"
@@ -12,12 +13,18 @@
 
 struct idt_gate idt[256] ALIGNED(4096);
 
+/* nmi_range.h */
+struct nmi_range {
+    s32 start, end, landing;
+};
+_Static_assert(sizeof(struct nmi_range) == 12, "nmi_range.h");
+
 /* traps_entry.S */
 extern const u8 trap_stubs[], irq_timer[], irq_kick[], irq_uart[], irq_error[], irq_spurious[],
     irq_unexpected[];
-extern const u8 idle_hlt[];
 /* layout.ld.j2 */
 extern const struct extable_entry ld_extable_start[], ld_extable_end[];
+extern const struct nmi_range ld_nmi_ranges_start[], ld_nmi_ranges_end[];
 
 #define TRAP_STUB_SIZE 16
 #define GATE_INTERRUPT 0x8e /* present, DPL 0, 64-bit interrupt gate */
@@ -44,8 +51,12 @@ void idt_build(void)
     set_gate(VEC_TIMER, irq_timer);
     set_gate(VEC_KICK, irq_kick);
     set_gate(VEC_UART, irq_uart);
+    if (CFG_APIC_ASSIST)
+        set_gate(VEC_POSTED, irq_kick);
     set_gate(VEC_ERROR, irq_error);
     set_gate(VEC_SPURIOUS, irq_spurious);
+    for (u32 i = 0; CFG_SERVICE && i < HOSTIRQ_COUNT; i++)
+        set_gate(HOSTIRQ_FIRST + i, &hostirq_stubs[(size_t)i * HOSTIRQ_STUB_SIZE]);
 }
 
 void idt_load(void)
@@ -188,26 +199,34 @@ static void dump_frame(const struct trap_frame *f)
 
 /* ---- dispatch ---- */
 
+static u64 from_here(const s32 *offset)
+{
+    return (u64)offset + (u64)(s64)*offset;
+}
+
 static bool fixup(struct trap_frame *f)
 {
     if (f->vector != VECTOR_GP && f->vector != VECTOR_PF && f->vector != VECTOR_UD && f->vector != VECTOR_SS)
         return false;
     for (const struct extable_entry *e = ld_extable_start; (u64)e < (u64)ld_extable_end; e++) {
-        if ((u64)&e->insn + (u64)(s64)e->insn == f->rip) {
-            f->rip = (u64)&e->landing + (u64)(s64)e->landing;
+        if (from_here(&e->insn) == f->rip) {
+            f->rip = from_here(&e->landing);
             return true;
         }
     }
     return false;
 }
 
+/* A kick or a call to stop: arriving is the point, unless it came where it would be lost. */
 static void handle_nmi(struct trap_frame *f)
 {
     if (smp_stopping())
         arch_halt_forever();
     this_percpu()->nmis++;
-    if (f->rip == (u64)idle_hlt)
-        f->rip++; /* HLT is one byte; see idle_wait */
+    for (const struct nmi_range *r = ld_nmi_ranges_start; (u64)r < (u64)ld_nmi_ranges_end; r++) {
+        if (f->rip >= from_here(&r->start) && f->rip < from_here(&r->end))
+            f->rip = from_here(&r->landing);
+    }
 }
 
 void trap_dispatch(struct trap_frame *f)

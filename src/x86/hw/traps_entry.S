@@ -3,6 +3,7 @@
  * hypervisor runs, so the CPU could not find a TSS of ours (DESIGN.md section 3). Every gate is an
  * interrupt gate.
  */
+#include "x86/hw/nmi_range.h"
 #include "x86/hw/percpu_layout.h"
 
     .text
@@ -108,19 +109,23 @@ irq_common:
     iretq
 
     /*
-     * void idle_wait(void): waits for one interrupt. STI holds interrupts off for one more
-     * instruction, so none can slip in between it and HLT (SDM vol. 2B STI); an NMI can, and its IRET
-     * ends that shadow: trap_dispatch() moves RIP past idle_hlt then.
+     * void idle_wait(const u32 *word, const u32 *word2): waits for one interrupt or NMI; returns at once when
+     * one of the words is not zero. STI holds interrupts off for one more instruction, so none can slip in
+     * between it and HLT (SDM vol. 2B STI).
      */
     .globl idle_wait
-    .globl idle_hlt
     .type idle_wait, @function
 idle_wait:
+    cmpl $0, (%rdi)
+    jne .Lwoken
+    cmpl $0, (%rsi)
+    jne .Lwoken
     sti
-idle_hlt:
     hlt
+.Lwoken:
     cli
     ret
     .size idle_wait, . - idle_wait
+    nmi_range idle_wait, .Lwoken, .Lwoken
 
     .section .note.GNU-stack, "", @progbits

@@ -4,6 +4,7 @@
  * copied. Filling a not-present entry needs no invalidation (SDM vol. 3A 4.10.4.3); emptying it does.
  * Interrupt handlers use no windows.
  */
+#include <lib/atomic.h>
 #include <lib/string.h>
 #include <arch/cpu.h>
 #include "x86/hw/paging.h"
@@ -137,6 +138,20 @@ u64 arch_hpa_read64(hpa_t src)
     return val;
 }
 
+u32 arch_hpa_load32(hpa_t src)
+{
+    u32 val = atomic_load((const u32 *)open_page(PP_WINDOW_SRC, src.v, 0));
+
+    close_page(PP_WINDOW_SRC);
+    return val;
+}
+
+void arch_hpa_store32(hpa_t dst, u32 val)
+{
+    atomic_store((u32 *)open_page(PP_WINDOW_DST, dst.v, PTE_W | PTE_D), val);
+    close_page(PP_WINDOW_DST);
+}
+
 void arch_hpa_write(hpa_t dst, const void *src, size_t len)
 {
     const u8 *s = src;
@@ -189,19 +204,46 @@ void arch_hpa_zero(hpa_t dst, size_t len)
     }
 }
 
-u32 mmio_phys_read32(u64 phys)
+u64 mmio_phys_read(u64 phys, u32 size)
 {
-    volatile u32 *p = open_page(PP_WINDOW_UC, phys, PTE_PCD | PTE_PWT);
-    u32 v = *p;
+    volatile void *p = open_page(PP_WINDOW_UC, phys, PTE_PCD | PTE_PWT);
+    u64 v;
 
+    switch (size) {
+    case 1:
+        v = *(volatile u8 *)p;
+        break;
+    case 2:
+        v = *(volatile u16 *)p;
+        break;
+    case 4:
+        v = *(volatile u32 *)p;
+        break;
+    default:
+        v = *(volatile u64 *)p;
+        break;
+    }
     close_page(PP_WINDOW_UC);
     return v;
 }
 
-void mmio_phys_write32(u64 phys, u32 val)
+void mmio_phys_write(u64 phys, u32 size, u64 val)
 {
-    volatile u32 *p = open_page(PP_WINDOW_UC, phys, PTE_W | PTE_D | PTE_PCD | PTE_PWT);
+    volatile void *p = open_page(PP_WINDOW_UC, phys, PTE_W | PTE_D | PTE_PCD | PTE_PWT);
 
-    *p = val;
+    switch (size) {
+    case 1:
+        *(volatile u8 *)p = (u8)val;
+        break;
+    case 2:
+        *(volatile u16 *)p = (u16)val;
+        break;
+    case 4:
+        *(volatile u32 *)p = (u32)val;
+        break;
+    default:
+        *(volatile u64 *)p = val;
+        break;
+    }
     close_page(PP_WINDOW_UC);
 }

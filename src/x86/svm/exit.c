@@ -131,15 +131,16 @@ static void exit_io(struct svm_vcpu *s)
         rsp_out(s);
         return;
     }
+    /* RIP moves on after the access, which may be refused. */
+    if (LIKELY(info & IOIO_IN))
+        set_rax(s, size, io_port_read(s->v, IOIO_PORT(info), size));
+    else
+        io_port_write(s->v, IOIO_PORT(info), size, (u32)(s->regs.gpr[GPR_RAX] & size_mask(size)));
     /* EXITINFO2 is the address behind the instruction (APM vol. 2 15.10.2). */
     c->int_shadow = 0;
     c->rip = c->exitinfo2;
     if (UNLIKELY(c->rflags & RFLAGS_TF))
         svm_single_step(s);
-    if (info & IOIO_IN)
-        set_rax(s, size, io_port_read(s->v, IOIO_PORT(info), size));
-    else
-        io_port_write(s->v, IOIO_PORT(info), size, (u32)(s->regs.gpr[GPR_RAX] & size_mask(size)));
 }
 
 static void exit_npf(struct svm_vcpu *s)
@@ -351,6 +352,8 @@ static NOINLINE bool before_entry(struct svm_vcpu *s)
         s->flush_armed = false;
         s->vmcb->tlb_control = 0;
     }
+    if (UNLIKELY(s->refused))
+        svm_take_refusal(s);
     for (;;) {
         u32 mine = atomic_and(&v->requests, ~(u32)(SVM_REQ_ENTRY | VCPU_REQ_FLUSH));
 
@@ -377,13 +380,23 @@ static NOINLINE bool before_entry(struct svm_vcpu *s)
     return true;
 }
 
+void arch_wait_begin(void)
+{
+    __asm__ volatile("cli; stgi" : : : "memory");
+}
+
+void arch_wait_end(void)
+{
+    __asm__ volatile("clgi; sti" : : : "memory");
+}
+
 bool svm_before_entry(struct svm_vcpu *s)
 {
     bool run;
 
-    __asm__ volatile("cli; stgi" : : : "memory");
+    arch_wait_begin();
     run = before_entry(s);
-    __asm__ volatile("clgi; sti" : : : "memory");
+    arch_wait_end();
     return run;
 }
 

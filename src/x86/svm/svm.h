@@ -39,6 +39,11 @@ struct svm_vcpu {
     bool flush_armed; /* tlb_control is set for the coming entry only */
     bool state_fresh; /* VMLOAD the VMCB before the next entry */
     bool state_live;  /* FS, GS, TR, LDTR and the syscall MSRs are in the CPU, not in the VMCB */
+    bool refused;     /* arch_vcpu_refuse(): at the next entry go back to `before` and raise #GP(0) */
+    struct {
+        u64 gpr[GPR_COUNT];
+        u64 rip, rflags, rsp;
+    } before;
 };
 
 _Static_assert(offsetof(struct svm_vcpu, regs) == 0, "entry.S");
@@ -58,6 +63,9 @@ static inline struct svm_vcpu *svm_of(const struct vcpu *v)
 
 /* CPUID 8000_000A EDX of the boot CPU. */
 extern u32 svm_features;
+
+/* Carries out what arch_vcpu_refuse() asked for; before entry. */
+void svm_take_refusal(struct svm_vcpu *s);
 
 /* entry.S: enters the guest until svm_exit() returns false. GIF is clear and IF set on entry and return. */
 void svm_enter(struct svm_vcpu *s);
@@ -81,8 +89,5 @@ void svm_events_reset(struct svm_vcpu *s);
 
 /* insn.c */
 unsigned svm_decode_mov_cr8(struct vcpu *v, unsigned *reg);
-
-/* npt.c */
-hpa_t svm_npt_root(const struct vm *vm);
 
 #endif

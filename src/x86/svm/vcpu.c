@@ -6,7 +6,9 @@
 #include "x86/guest/exits.h"
 #include "x86/hw/backend.h"
 #include "x86/hw/msr.h"
+#include "x86/hw/native.h"
 #include "x86/hw/paging.h"
+#include "x86/hw/s2_format.h"
 #include "x86/svm/perm.h"
 #include "x86/svm/svm.h"
 
@@ -19,8 +21,6 @@ u32 svm_features;
 #define DR7_RESET   0x400ULL
 #define PAT_RESET   0x0007040600070406ULL
 #define CR0_ET      BIT64(4)
-#define CR4_OSFXSR  BIT64(9)
-#define CR4_OSXSAVE BIT64(18)
 
 /* One vCPU is pinned to each CPU, so one ASID serves them all; VCPU_REQ_FLUSH empties it when the tables
  * change. */
@@ -80,7 +80,7 @@ void arch_vcpu_init(struct vcpu *v)
     c->msrpm_base = svm_msrpm().v;
     c->asid = GUEST_ASID;
     c->np_enable = 1;
-    c->n_cr3 = svm_npt_root(v->vm).v;
+    c->n_cr3 = s2_root(v->vm).v;
     svm_events_reset(s);
 }
 
@@ -201,36 +201,40 @@ void arch_vcpu_set(struct vcpu *v, enum guest_reg r, u64 val)
         atomic_or(&v->requests, VCPU_REQ_FLUSH);
 }
 
-/* FPU, SSE and AVX state as after RESET, through an XRSTOR of nothing where the CPU has XSAVE. Own pCPU. */
-static void fpu_reset(void)
+void arch_vcpu_load(struct vcpu *v)
 {
-    static const u8 empty[576] ALIGNED(
-        64); /* legacy area and header, XSTATE_BV = 0: everything to its initial state */
-    static const u32 mxcsr_reset = 0x1f80;
-    u64 cr4;
-    u32 r[4];
-
-    arch_cpuid(1, 0, r);
-    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
-    __asm__ volatile("clts; fninit");
-    __asm__ volatile("mov %0, %%cr4; ldmxcsr %1" : : "r"(cr4 | CR4_OSFXSR), "m"(mxcsr_reset));
-    if (r[2] & BIT32(26)) {
-        u32 x[4];
-
-        arch_cpuid(0xd, 0, x);
-        __asm__ volatile("mov %0, %%cr4" : : "r"(cr4 | CR4_OSFXSR | CR4_OSXSAVE));
-        __asm__ volatile("xsetbv" : : "c"(0), "a"(x[0]), "d"(x[3]));
-        __asm__ volatile("xrstor64 %0" : : "m"(empty), "a"(x[0]), "d"(x[3]));
-        __asm__ volatile("xsetbv" : : "c"(0), "a"(1), "d"(0));
-    }
-    __asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
+    /* Everything that differs between vCPUs comes with VMRUN and with the boot state. */
+    svm_of(v)->state_live = false;
 }
 
-static void debug_regs_reset(void)
+void arch_vcpu_put(struct vcpu *v)
 {
-    u64 zero = 0;
+    svm_of(v)->state_live = false;
+}
 
-    __asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3" : : "r"(zero));
+void arch_vcpu_refuse(struct vcpu *v)
+{
+    struct svm_vcpu *s = svm_of(v);
+
+    if (s->refused)
+        return;
+    s->refused = true;
+    memcpy(s->before.gpr, s->regs.gpr, sizeof(s->before.gpr));
+    s->before.rip = s->vmcb->rip;
+    s->before.rflags = s->vmcb->rflags;
+    s->before.rsp = s->vmcb->rsp;
+    atomic_or(&v->requests, SVM_REQ_ENTRY);
+}
+
+void svm_take_refusal(struct svm_vcpu *s)
+{
+    s->refused = false;
+    memcpy(s->regs.gpr, s->before.gpr, sizeof(s->before.gpr));
+    s->vmcb->rax = s->before.gpr[GPR_RAX];
+    s->vmcb->rsp = s->before.rsp;
+    s->vmcb->rip = s->before.rip;
+    s->vmcb->rflags = s->before.rflags;
+    guest_gp(s->v);
 }
 
 void arch_vcpu_set_boot_state(struct vcpu *v, const struct vcpu_boot_state *st)
@@ -263,10 +267,11 @@ void arch_vcpu_set_boot_state(struct vcpu *v, const struct vcpu_boot_state *st)
     c->sysenter_cs = c->sysenter_esp = c->sysenter_eip = 0;
     svm_events_reset(s);
     s->state_live = false;
+    s->refused = false;
     load_live(s);
     atomic_or(&v->requests, VCPU_REQ_FLUSH);
-    fpu_reset();
-    debug_regs_reset();
+    native_fpu_reset();
+    native_debug_reset();
     (void)arch_wrmsr_safe(MSR_TSC_AUX, 0); /* the guest holds it live; a CPU without RDTSCP has none */
 }
 

@@ -34,10 +34,8 @@ static void dump_segments(struct vcpu *v, void (*print)(const char *fmt, ...) PR
 static void dump_bits(const struct vlapic *l, const char *what, u32 r,
                       void (*print)(const char *fmt, ...) PRINTF(1, 2))
 {
-    const u32 *w = &l->reg[r];
-
-    print("  %s %08x %08x %08x %08x %08x %08x %08x %08x\n", what, w[7], w[6], w[5], w[4], w[3], w[2], w[1],
-          w[0]);
+    print("  %s %08x %08x %08x %08x %08x %08x %08x %08x\n", what, LREG(l, r + 7), LREG(l, r + 6),
+          LREG(l, r + 5), LREG(l, r + 4), LREG(l, r + 3), LREG(l, r + 2), LREG(l, r + 1), LREG(l, r));
 }
 
 static void dump_lapic(struct vcpu *v, void (*print)(const char *fmt, ...) PRINTF(1, 2))
@@ -46,11 +44,11 @@ static void dump_lapic(struct vcpu *v, void (*print)(const char *fmt, ...) PRINT
     const struct vlapic *l = vlapic_of(v);
 
     print("vLAPIC %s base %lx id %x ldr %08x dfr %08x svr %03x tpr %02x ppr %02x in service %02x esr %02x\n",
-          mode[l->state], l->base_msr, l->reg[LR_ID], l->reg[LR_LDR], l->reg[LR_DFR], l->reg[LR_SVR],
-          l->reg[LR_TPR], l->reg[LR_PPR], l->isrv, l->reg[LR_ESR] | l->esr_pending);
+          mode[l->state], l->base_msr, LREG(l, LR_ID), LREG(l, LR_LDR), LREG(l, LR_DFR), LREG(l, LR_SVR),
+          LREG(l, LR_TPR), LREG(l, LR_PPR), l->isrv, LREG(l, LR_ESR) | l->esr_pending);
     print("  lvt timer %05x lint0 %05x lint1 %05x error %05x, count %u, deadline %lx, host timer %lx\n",
-          l->reg[LR_LVT_TIMER], l->reg[LR_LVT_LINT0], l->reg[LR_LVT_LINT1], l->reg[LR_LVT_ERROR],
-          l->reg[LR_TIMER_INIT], l->tsc_deadline, l->timer.deadline);
+          LREG(l, LR_LVT_TIMER), LREG(l, LR_LVT_LINT0), LREG(l, LR_LVT_LINT1), LREG(l, LR_LVT_ERROR),
+          LREG(l, LR_TIMER_INIT), l->tsc_deadline, l->timer.deadline);
     dump_bits(l, "isr", LR_ISR, print);
     dump_bits(l, "irr", LR_IRR, print);
     dump_bits(l, "tmr", LR_TMR, print);

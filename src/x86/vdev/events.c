@@ -16,7 +16,7 @@ static bool extint_pending(struct vlapic *l)
         if (l->vcpu->id != 0)
             return false;
         if (l->state != LAPIC_DISABLED) {
-            u32 lint0 = l->reg[LR_LVT_LINT0];
+            u32 lint0 = LREG(l, LR_LVT_LINT0);
 
             if ((lint0 & LVT_MASKED) || LVT_MODE(lint0) != APIC_DM_EXTINT)
                 return false;
@@ -61,6 +61,26 @@ static void deliver_nmi(struct vlapic *l)
     }
 }
 
+/* The vector of this APIC to inject next, 0: none, or the CPU itself sees to it. */
+static u32 next_vector(struct vlapic *l)
+{
+    if (vlapic_irqs_in_cpu(l)) {
+        arch_vcpu_apic_pull(l->vcpu);
+        arch_vcpu_apic_push(l->vcpu);
+        return 0;
+    }
+    vlapic_catch_up(l);
+    return vlapic_deliverable(l);
+}
+
+/* A CPU that changes the task priority by itself must say when that lets a waiting interrupt through. */
+static NOINLINE void set_threshold(struct vlapic *l)
+{
+    u32 class = vlapic_irrv(l) >> 4;
+
+    arch_vcpu_apic_threshold(l->vcpu, class <= LREG(l, LR_TPR) >> 4 ? class : 0);
+}
+
 void arch_vcpu_deliver_events(struct vcpu *v, u32 reqs)
 {
     struct vlapic *l = vlapic_of(v);
@@ -71,13 +91,15 @@ void arch_vcpu_deliver_events(struct vcpu *v, u32 reqs)
         l->nmi = 1;
         deliver_nmi(l);
     }
-    vec = vlapic_deliverable(l);
+    vec = next_vector(l);
     more = vec || extint_pending(l);
     if (more && arch_vcpu_irq_ready(v)) {
         inject_interrupt(l, vec);
         /* Nothing of this APIC outranks what was just taken, but the other source may wait. */
-        more = vlapic_deliverable(l) || extint_pending(l);
+        more = (!vlapic_irqs_in_cpu(l) && vlapic_deliverable(l)) || extint_pending(l);
     }
+    if (CFG_APIC_ASSIST && l->help == APIC_HELP_TPR)
+        set_threshold(l);
     /* Asked for anew each time: the backend may have closed it when it opened. */
     if (more || l->window) {
         l->window = more;
@@ -89,6 +111,7 @@ bool arch_vcpu_wake_pending(struct vcpu *v)
 {
     struct vlapic *l = vlapic_of(v);
 
+    vlapic_catch_up(l);
     /* An NMI that the handler of another still blocks does not end HLT. */
     if ((l->nmi || (atomic_load(&v->requests) & VCPU_REQ_NMI)) && arch_vcpu_nmi_ready(v))
         return true;

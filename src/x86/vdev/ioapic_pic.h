@@ -5,6 +5,7 @@
 #ifndef BH_X86_VDEV_IOAPIC_PIC_H
 #define BH_X86_VDEV_IOAPIC_PIC_H
 
+#include <config/config.h>
 #include <lib/spinlock.h>
 #include <lib/types.h>
 #include "x86/vdev/platform_map.h"
@@ -27,11 +28,20 @@ struct vpic {
     bool auto_eoi, rotate_auto;
 };
 
+/* Most pins that one of the vIOAPICs has: the service VM's has as many as the board's first IOAPIC, up to
+ * this, a user VM's PLAT_USER_PINS. */
+#define VIOAPIC_MAX_PINS (CFG_SERVICE ? 120 : PLAT_IOAPIC_PINS)
+
 struct vioapic {
+    u64 base; /* guest-physical */
     u32 id;
     u8 select;
-    u32 lines; /* input levels: 1 asserted, whatever the polarity bit of the entry says */
-    u64 rte[PLAT_IOAPIC_PINS];
+    u8 pins;
+    u8 pit_pin; /* where ISA IRQ 0 arrives */
+    u64 lines[(VIOAPIC_MAX_PINS + 63) /
+              64]; /* input levels: 1 asserted, whatever the polarity bit of the entry says */
+    u64 host_pins[CFG_SERVICE ? 2 : 1]; /* service VM: 1: a pin of the real IOAPIC drives this one */
+    u64 rte[VIOAPIC_MAX_PINS];
 };
 
 struct irqchip {
@@ -45,19 +55,35 @@ struct irqchip {
 
 struct irqchip *irqchip_of(const struct vm *vm);
 
+/* Bits of a redirection entry (82093AA datasheet 3.2.4). */
+#define RTE_MODE(r)    ((u8)(((r) >> 8) & 7))
+#define RTE_LOGICAL    BIT64(11)
+#define RTE_PENDING    BIT64(12)
+#define RTE_LOW        BIT64(13)
+#define RTE_REMOTE_IRR BIT64(14)
+#define RTE_LEVEL      BIT64(15)
+#define RTE_MASKED     BIT64(16)
+
 /* Boot: registers ports and MMIO. Reset: power-on state; no vCPU of the VM runs. */
 void vpic_init(struct irqchip *c);
 void vpic_reset(struct irqchip *c);
 void vioapic_init(struct irqchip *c);
 void vioapic_reset(struct irqchip *c);
 
-/* A line changes; caller holds the lock. irq 0..15 but 2; pin 0..PLAT_IOAPIC_PINS-1. */
+/* A line changes; caller holds the lock. irq 0..15 but 2; pin 0..pins-1. */
 void vpic_set_line(struct irqchip *c, unsigned irq, bool level);
 void vioapic_set_line(struct irqchip *c, unsigned pin, bool level);
 
 /* A vCPU ended a level-triggered interrupt: entries with this vector take the next request. Any CPU; takes
  * the lock. */
 void vioapic_eoi(struct vm *vm, u8 vector);
+
+/* What the vIOAPIC entry says, as a message; its level field says whether a remote IRR comes with it. */
+struct apic_msg;
+void vioapic_entry_msg(u64 rte, struct apic_msg *m);
+/* Service VM: the real pin of this number raised an interrupt. A level-triggered one is masked until the
+ * guest ends it. Any CPU; takes the lock. */
+void vioapic_host_irq(struct irqchip *c, unsigned pin);
 
 /* True while the 8259 pair asks for an interrupt. Any CPU, no lock. */
 bool vpic_output(const struct vm *vm);

@@ -1,14 +1,37 @@
 /* The virtual platform of a VM as a whole: what it consists of, reset, and the states that vCPUs start in. */
+#include <abi/hypercall.h>
 #include <arch/cpu.h>
 #include <arch/platform.h>
 #include <core/vm.h>
 #include "x86/guest/cpuid.h"
 #include "x86/guest/exits.h"
+#include "x86/guest/host_acpi.h"
+#include "x86/vdev/host.h"
 #include "x86/vdev/ioapic_pic.h"
 #include "x86/vdev/pit.h"
 #include "x86/vdev/pm.h"
 #include "x86/vdev/rtc.h"
 #include "x86/vdev/vlapic.h"
+
+/* Constants where all VMs are pre-launched. */
+static inline bool is_prelaunched(const struct vm *vm)
+{
+    return !CFG_SERVICE || vm->cfg->kind == VM_PRELAUNCHED;
+}
+static inline bool is_service(const struct vm *vm)
+{
+    return CFG_SERVICE && vm->cfg->kind == VM_SERVICE;
+}
+static inline bool has_timer(const struct vm *vm)
+{
+    return !CFG_SERVICE || vm->cfg->kind != VM_USER;
+}
+/* A real-time user VM reads the clock without its device model (hypercall-abi.md section 4.6); whether a
+ * slot's VM is one turns out when it is created. */
+static inline bool has_rtc(const struct vm *vm)
+{
+    return is_prelaunched(vm) || (vm->cfg->user_flags & HC_VM_RT);
+}
 
 void arch_vm_init(struct vm *vm)
 {
@@ -20,9 +43,19 @@ void arch_vm_init(struct vm *vm)
     c->vm = vm;
     vioapic_init(c);
     vpic_init(c);
-    pit_init(vm);
-    rtc_init(vm);
-    pm_init(vm);
+    /* A user VM's other devices are its device model's. The service VM's are the real machine's, but for the
+     * timer and the interrupt controllers, which the hypervisor uses itself. */
+    if (has_timer(vm))
+        pit_init(vm);
+    if (is_service(vm)) {
+        host_acpi_init(vm);
+        host_pci_init(vm);
+        host_mem_init(vm);
+    }
+    if (has_rtc(vm))
+        rtc_init(vm);
+    if (is_prelaunched(vm))
+        pm_init(vm);
 }
 
 void arch_vm_reset(struct vm *vm)
@@ -30,7 +63,9 @@ void arch_vm_reset(struct vm *vm)
     struct irqchip *c = irqchip_of(vm);
     u16 i;
 
-    for (i = 0; i < vm->cfg->vcpu_count; i++) {
+    if (is_service(vm))
+        arch_host_quiesce(vm);
+    for (i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
 
         /* Before the local APIC: its TSC deadline is in guest time. */
@@ -38,12 +73,18 @@ void arch_vm_reset(struct vm *vm)
         guest_msrs_reset(v);
         vlapic_reset(v);
     }
-    vlapic_virtual_wire(&vm->vcpus[0]);
+    if (vm->vcpu_count)
+        vlapic_virtual_wire(&vm->vcpus[0]);
     vioapic_reset(c);
     vpic_reset(c);
-    pit_reset(vm);
-    rtc_reset(vm);
-    pm_reset(vm);
+    if (has_timer(vm))
+        pit_reset(vm);
+    if (is_service(vm))
+        host_ports_reset();
+    if (has_rtc(vm))
+        rtc_reset(vm);
+    if (is_prelaunched(vm))
+        pm_reset(vm);
 }
 
 /* SDM vol. 3A table 9-1. */

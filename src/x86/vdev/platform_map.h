@@ -13,6 +13,7 @@
 #define PLAT_IOAPIC_SIZE     0x1000ULL
 #define PLAT_IOAPIC_ID       0 /* written by firmware into the ID register and the MADT */
 #define PLAT_IOAPIC_PINS     24
+#define PLAT_USER_PINS       48 /* of a user VM: hypercall-abi.md section 2.4 */
 #define PLAT_IOAPIC_GSI_BASE 0
 
 /* ---- interrupt lines ---- */

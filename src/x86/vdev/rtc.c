@@ -6,9 +6,11 @@
  * Simplification: the alarm flag is found by comparison at the start of each second while the alarm or update
  * interrupt is enabled, and otherwise when register C is read.
  */
+#include <abi/hypercall.h>
 #include <arch/cpu.h>
 #include <arch/platform.h>
 #include <core/timer.h>
+#include <core/user_vm.h>
 #include <core/vm.h>
 #include <lib/bits.h>
 #include "x86/vdev/civil.h"
@@ -304,12 +306,17 @@ static void write_reg(struct rtc *r, u8 i, u8 val)
     }
 }
 
+/* A user VM that is not a real-time one has its device model's clock. */
+static bool not_ours(const struct vm *vm)
+{
+    return CFG_USER_VMS && vm->cfg->kind == VM_USER && !(user_vm_of(vm)->flags & HC_VM_RT);
+}
+
 static bool rtc_port(struct vcpu *v, void *dev, u16 port, u8 size, bool write, u32 *val)
 {
     struct rtc *r = dev;
 
-    (void)v;
-    if (size != 1)
+    if (size != 1 || not_ours(v->vm))
         return false;
     if (!(port & 1)) {
         if (write)
@@ -378,7 +385,7 @@ void rtc_init(struct vm *vm)
     struct rtc *r = &rtcs[vm->id];
 
     r->vm = vm;
-    timer_init(&r->timer, vm->vcpus[0].pcpu, fired);
+    timer_init_vcpu(&r->timer, &vm->vcpus[0], fired);
     rtc_reset(vm);
     io_register_ports(vm, PLAT_RTC_BASE, 2, rtc_port, r);
 }

@@ -43,18 +43,18 @@ static u32 special_read(struct vlapic *l, u32 r)
         return vlapic_timer_count(l);
     if (r == LR_APR) {
         /* Arbitration priority (SDM 10.6.2.4). */
-        u32 tpr = l->reg[LR_TPR] & 0xf0, irr = vlapic_irrv(l) & 0xf0, isr = l->isrv & 0xf0;
+        u32 tpr = LREG(l, LR_TPR) & 0xf0, irr = vlapic_irrv(l) & 0xf0, isr = l->isrv & 0xf0;
 
-        return tpr >= irr && tpr > isr ? l->reg[LR_TPR] : MAX(tpr & isr, irr);
+        return tpr >= irr && tpr > isr ? LREG(l, LR_TPR) : MAX(tpr & isr, irr);
     }
-    return atomic_load_relaxed(&l->reg[r]);
+    return atomic_load_relaxed(&LREG(l, r));
 }
 
 static inline u32 read_reg(struct vlapic *l, u32 r)
 {
     if (UNLIKELY(r == LR_TIMER_CUR || r == LR_APR))
         return special_read(l, r);
-    return atomic_load_relaxed(&l->reg[r]);
+    return atomic_load_relaxed(&LREG(l, r));
 }
 
 static void eoi(struct vlapic *l)
@@ -65,13 +65,13 @@ static void eoi(struct vlapic *l)
         return;
     w = vec / 32;
     bit = BIT32(vec & 31);
-    left = l->reg[LR_ISR + w] &= ~bit;
+    left = LREG(l, LR_ISR + w) &= ~bit;
     if (!left) {
         l->isr_words &= ~BIT32(w);
         if (l->isr_words) {
             u32 top = bit_high32(l->isr_words);
 
-            l->isrv = top * 32 + bit_high32(l->reg[LR_ISR + top]);
+            l->isrv = top * 32 + bit_high32(LREG(l, LR_ISR + top));
         } else {
             l->isrv = 0;
         }
@@ -79,24 +79,24 @@ static void eoi(struct vlapic *l)
         l->isrv = w * 32 + bit_high32(left);
     }
     vlapic_update_ppr(l);
-    if (UNLIKELY(atomic_load_relaxed(&l->reg[LR_TMR + w]) & bit))
+    if (UNLIKELY(atomic_load_relaxed(&LREG(l, LR_TMR + w)) & bit))
         vioapic_eoi(l->vcpu->vm, (u8)vec);
     vlapic_recheck(l);
 }
 
 static void set_tpr(struct vlapic *l, u32 tpr)
 {
-    u32 old = l->reg[LR_PPR];
+    u32 old = LREG(l, LR_PPR);
 
-    l->reg[LR_TPR] = tpr;
+    LREG(l, LR_TPR) = tpr;
     vlapic_update_ppr(l);
-    if (l->reg[LR_PPR] < old)
+    if (LREG(l, LR_PPR) < old)
         vlapic_recheck(l);
 }
 
 u64 vlapic_get_cr8(struct vcpu *v)
 {
-    return vlapic_of(v)->reg[LR_TPR] >> 4;
+    return LREG(vlapic_of(v), LR_TPR) >> 4;
 }
 
 void vlapic_set_cr8(struct vcpu *v, u64 cr8)
@@ -106,26 +106,29 @@ void vlapic_set_cr8(struct vcpu *v, u64 cr8)
 
 static void set_lvt(struct vlapic *l, u32 r, u32 val)
 {
-    u32 old = l->reg[r];
+    u32 old = l->lvtt;
 
     val &= lvt_mask(r);
-    if (!(l->reg[LR_SVR] & SVR_ENABLE))
+    if (!(LREG(l, LR_SVR) & SVR_ENABLE))
         val |= LVT_MASKED; /* SDM 10.4.7.2 */
-    atomic_store(&l->reg[r], val);
-    if (r == LR_LVT_TIMER)
+    atomic_store(&LREG(l, r), val);
+    if (r == LR_LVT_TIMER) {
+        l->lvtt = val;
         vlapic_timer_lvt_changed(l, old);
-    else if (r == LR_LVT_LINT0)
+    }
+    if (r == LR_LVT_LINT0)
         vcpu_request(l->vcpu, VCPU_REQ_EVENT); /* ExtINT may have been let in or shut out */
 }
 
 static void set_svr(struct vlapic *l, u32 val)
 {
-    u32 old = l->reg[LR_SVR];
+    u32 old = l->svr;
 
-    atomic_store(&l->reg[LR_SVR], val & 0x3ff);
+    l->svr = val & 0x3ff;
+    atomic_store(&LREG(l, LR_SVR), val & 0x3ff);
     if ((old & SVR_ENABLE) && !(val & SVR_ENABLE)) {
         for (u32 r = LR_LVT_TIMER; r <= LR_LVT_ERROR; r++)
-            set_lvt(l, r, l->reg[r]);
+            set_lvt(l, r, LREG(l, r));
     }
 }
 
@@ -139,7 +142,7 @@ static bool write_rare(struct vlapic *l, u32 r, u32 val)
         set_svr(l, val);
         return true;
     case LR_ESR: /* any write latches what was collected (SDM 10.5.3) */
-        l->reg[LR_ESR] = atomic_xchg(&l->esr_pending, 0);
+        LREG(l, LR_ESR) = atomic_xchg(&l->esr_pending, 0);
         return true;
     case LR_LVT_TIMER:
     case LR_LVT_THERMAL:
@@ -157,11 +160,11 @@ static bool write_rare(struct vlapic *l, u32 r, u32 val)
         return true;
     case LR_LDR:
         if (!x2)
-            atomic_store(&l->reg[LR_LDR], val & 0xff000000);
+            atomic_store(&LREG(l, LR_LDR), val & 0xff000000);
         return !x2;
     case LR_DFR:
         if (!x2)
-            atomic_store(&l->reg[LR_DFR], val | 0x0fffffff);
+            atomic_store(&LREG(l, LR_DFR), val | 0x0fffffff);
         return !x2;
     case LR_ID:
     case LR_VERSION: /* ignored in xAPIC mode; the ID is fixed */
@@ -169,6 +172,83 @@ static bool write_rare(struct vlapic *l, u32 r, u32 val)
     default:
         return false;
     }
+}
+
+/* ---- together with a CPU that carries out part of it ---- */
+
+void vlapic_catch_up(struct vlapic *l)
+{
+    u32 irr = 0, isr = 0;
+
+    if (!CFG_APIC_ASSIST || !l->help)
+        return;
+    if (l->help & APIC_HELP_IRQ) {
+        arch_vcpu_apic_pull(l->vcpu);
+        for (u32 w = 0; w < 8; w++) {
+            irr |= LREG(l, LR_IRR + w) ? BIT32(w) : 0;
+            isr |= LREG(l, LR_ISR + w) ? BIT32(w) : 0;
+        }
+        atomic_store(&l->irr_words, irr);
+        l->isr_words = isr;
+        l->isrv = isr ? bit_high32(isr) * 32 + bit_high32(LREG(l, LR_ISR + bit_high32(isr))) : 0;
+    }
+    vlapic_update_ppr(l);
+}
+
+/* After a change of the page by an access that was carried out here. */
+static inline void hand_back(struct vlapic *l)
+{
+    if (vlapic_irqs_in_cpu(l))
+        arch_vcpu_apic_push(l->vcpu);
+}
+
+/* The mode changed, or the APIC was reset. */
+static void tell_cpu(struct vlapic *l, bool reset)
+{
+    if (CFG_APIC_ASSIST)
+        atomic_store(&l->help, arch_vcpu_apic_mode(l->vcpu, l->state, l->file, reset));
+}
+
+/* The guest's value stands in the page already; what it was before, where that matters, is kept elsewhere. */
+void vlapic_page_written(struct vcpu *v, u32 offset)
+{
+    struct vlapic *l = vlapic_of(v);
+    u32 r = offset >> 4, val = LREG(l, r);
+
+    vlapic_catch_up(l);
+    switch (r) {
+    case LR_ICR:
+        LREG(l, LR_ICR) = val & 0xccfff & ~LVT_PENDING;
+        vlapic_send_ipi(l, val, LREG(l, LR_ICR_HI) >> 24);
+        break;
+    case LR_SELF_IPI:
+        vlapic_self_ipi(l, val & 0xff);
+        break;
+    case LR_ID:
+        LREG(l, LR_ID) = l->state == LAPIC_X2APIC ? l->vcpu->apic_id : l->vcpu->apic_id << 24;
+        break;
+    case LR_TIMER_INIT:
+        if (LVT_TIMER_MODE(l->lvtt) == TIMER_DEADLINE)
+            LREG(l, LR_TIMER_INIT) = 0; /* ignored, and reads as 0 */
+        vlapic_timer_set_count(l, val);
+        break;
+    default:
+        if (!write_rare(l, r, val))
+            vlapic_error(l, ESR_REGISTER);
+        break;
+    }
+    hand_back(l);
+}
+
+void vlapic_ended(struct vcpu *v, u8 vector)
+{
+    if (atomic_load_relaxed(&LREG(vlapic_of(v), LR_TMR + vector / 32)) & BIT32(vector & 31))
+        vioapic_eoi(v->vm, vector);
+}
+
+void vlapic_tpr_fell(struct vcpu *v)
+{
+    vcpu_request(v, VCPU_REQ_EVENT);
 }
 
 /* ---- xAPIC page ---- */
@@ -186,6 +266,8 @@ static bool page_access(struct vcpu *v, void *dev, u64 offset, u8 size, bool wri
     (void)dev;
     if (UNLIKELY(l->state != LAPIC_XAPIC))
         return false;
+    if (CFG_APIC_ASSIST)
+        vlapic_catch_up(l);
     if (!write) {
         if (UNLIKELY(r >= LR_COUNT || !((READ_XAPIC >> r) & 1))) {
             vlapic_error(l, ESR_REGISTER);
@@ -202,15 +284,16 @@ static bool page_access(struct vcpu *v, void *dev, u64 offset, u8 size, bool wri
     if (LIKELY(r == LR_EOI)) {
         eoi(l);
     } else if (r == LR_ICR) {
-        l->reg[LR_ICR] = (u32)*val & 0xccfff & ~LVT_PENDING;
-        vlapic_send_ipi(l, (u32)*val, l->reg[LR_ICR_HI] >> 24);
+        LREG(l, LR_ICR) = (u32)*val & 0xccfff & ~LVT_PENDING;
+        vlapic_send_ipi(l, (u32)*val, LREG(l, LR_ICR_HI) >> 24);
     } else if (r == LR_ICR_HI) {
-        l->reg[LR_ICR_HI] = (u32)*val & 0xff000000;
+        LREG(l, LR_ICR_HI) = (u32)*val & 0xff000000;
     } else if (r == LR_TPR) {
         set_tpr(l, (u32)*val & 0xff);
     } else if (!write_rare(l, r, (u32)*val)) {
         vlapic_error(l, ESR_REGISTER);
     }
+    hand_back(l);
     return true;
 }
 
@@ -222,7 +305,7 @@ static bool x2_read(struct vlapic *l, u32 r, u64 *val)
         return false;
     *val = read_reg(l, r);
     if (r == LR_ICR)
-        *val |= (u64)l->reg[LR_ICR_HI] << 32;
+        *val |= (u64)LREG(l, LR_ICR_HI) << 32;
     return true;
 }
 
@@ -255,8 +338,8 @@ static bool x2_write(struct vlapic *l, u32 r, u64 val)
     case LR_ICR:
         if ((u32)val & ~(0xccfffU | LVT_PENDING))
             return false;
-        l->reg[LR_ICR] = (u32)val & ~LVT_PENDING;
-        l->reg[LR_ICR_HI] = (u32)(val >> 32);
+        LREG(l, LR_ICR) = (u32)val & ~LVT_PENDING;
+        LREG(l, LR_ICR_HI) = (u32)(val >> 32);
         vlapic_send_ipi(l, (u32)val, (u32)(val >> 32));
         return true;
     case LR_SELF_IPI:
@@ -293,36 +376,39 @@ static bool x2_write(struct vlapic *l, u32 r, u64 val)
  * (SDM 10.4.7.1, 10.12.5.1). */
 static void reset_regs(struct vlapic *l)
 {
-    u32 id = l->vcpu->id, r;
+    u32 id = l->vcpu->apic_id, r;
 
     /* Summary before words: a request that another CPU makes meanwhile must never stand in a word whose
      * summary bit is off. */
     atomic_store(&l->irr_words, 0);
     for (r = 0; r < LR_COUNT; r++)
-        atomic_store(&l->reg[r], 0);
+        atomic_store(&LREG(l, r), 0);
     l->isr_words = 0;
     l->isrv = 0;
     atomic_store(&l->esr_pending, 0);
     atomic_store(&l->extint, 0);
-    l->reg[LR_VERSION] = LAPIC_VERSION;
-    l->reg[LR_SVR] = 0xff;
+    LREG(l, LR_VERSION) = LAPIC_VERSION;
+    LREG(l, LR_SVR) = 0xff;
     for (r = LR_LVT_TIMER; r <= LR_LVT_ERROR; r++)
-        l->reg[r] = LVT_MASKED;
+        LREG(l, r) = LVT_MASKED;
     if (l->state == LAPIC_X2APIC) {
-        l->reg[LR_ID] = id;
-        l->reg[LR_LDR] = (id & ~0xfU) << 12 | BIT32(id & 0xf); /* SDM 10.12.10.2 */
+        LREG(l, LR_ID) = id;
+        LREG(l, LR_LDR) = (id & ~0xfU) << 12 | BIT32(id & 0xf); /* SDM 10.12.10.2 */
     } else {
-        l->reg[LR_ID] = id << 24;
-        l->reg[LR_DFR] = ~0U;
+        LREG(l, LR_ID) = id << 24;
+        LREG(l, LR_DFR) = ~0U;
     }
+    l->svr = LREG(l, LR_SVR);
+    l->lvtt = LREG(l, LR_LVT_TIMER);
     vlapic_timer_reset(l);
+    tell_cpu(l, true);
 }
 
 /* IA32_APIC_BASE: legal mode changes of SDM 10.12.5; the base stays where it is, because the page has one
  * fixed owner. */
 static bool set_base(struct vlapic *l, u64 val)
 {
-    u64 mode = val & (APIC_BASE_EN | APIC_BASE_EXTD), id = l->vcpu->id;
+    u64 mode = val & (APIC_BASE_EN | APIC_BASE_EXTD), id = l->vcpu->apic_id;
     u32 state;
 
     if ((val & ~(APIC_BASE_EN | APIC_BASE_EXTD | APIC_BASE_BSP)) != PLAT_LAPIC_BASE || mode == APIC_BASE_EXTD)
@@ -340,9 +426,10 @@ static bool set_base(struct vlapic *l, u64 val)
     atomic_store(&l->state, state);
     if (state == LAPIC_X2APIC) {
         /* Everything but ID, LDR and the ICR's upper half is kept (SDM 10.12.5.1). */
-        l->reg[LR_ID] = (u32)id;
-        atomic_store(&l->reg[LR_LDR], (u32)((id & ~0xfULL) << 12) | BIT32(id & 0xf));
-        l->reg[LR_ICR_HI] = 0;
+        LREG(l, LR_ID) = (u32)id;
+        atomic_store(&LREG(l, LR_LDR), (u32)((id & ~0xfULL) << 12) | BIT32(id & 0xf));
+        LREG(l, LR_ICR_HI) = 0;
+        tell_cpu(l, false);
     } else {
         reset_regs(l);
         vcpu_request(l->vcpu, VCPU_REQ_EVENT); /* the 8259's output may reach the CPU now */
@@ -354,8 +441,11 @@ bool vlapic_msr_read(struct vcpu *v, u32 msr, u64 *val)
 {
     struct vlapic *l = vlapic_of(v);
 
-    if (msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST)
+    if (msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST) {
+        if (CFG_APIC_ASSIST)
+            vlapic_catch_up(l);
         return l->state == LAPIC_X2APIC && x2_read(l, msr - MSR_X2APIC_FIRST, val);
+    }
     if (msr == MSR_TSC_DEADLINE)
         *val = vlapic_timer_deadline(l);
     else if (msr == MSR_APIC_BASE)
@@ -369,8 +459,15 @@ bool vlapic_msr_write(struct vcpu *v, u32 msr, u64 val)
 {
     struct vlapic *l = vlapic_of(v);
 
-    if (msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST)
-        return l->state == LAPIC_X2APIC && x2_write(l, msr - MSR_X2APIC_FIRST, val);
+    if (msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST) {
+        bool ok;
+
+        if (CFG_APIC_ASSIST)
+            vlapic_catch_up(l);
+        ok = l->state == LAPIC_X2APIC && x2_write(l, msr - MSR_X2APIC_FIRST, val);
+        hand_back(l);
+        return ok;
+    }
     if (msr == MSR_TSC_DEADLINE) {
         vlapic_timer_set_deadline(l, val);
         return true;
@@ -399,9 +496,10 @@ void vlapic_virtual_wire(struct vcpu *v)
 {
     struct vlapic *l = vlapic_of(v);
 
-    l->reg[LR_SVR] |= SVR_ENABLE;
-    l->reg[LR_LVT_LINT0] = APIC_DM_EXTINT << 8;
-    l->reg[LR_LVT_LINT1] = APIC_DM_NMI << 8;
+    LREG(l, LR_SVR) |= SVR_ENABLE;
+    l->svr = LREG(l, LR_SVR);
+    LREG(l, LR_LVT_LINT0) = APIC_DM_EXTINT << 8;
+    LREG(l, LR_LVT_LINT1) = APIC_DM_NMI << 8;
 }
 
 /* INIT keeps IA32_APIC_BASE (SDM 10.4.7.3, 10.12.5.1). */
@@ -427,4 +525,6 @@ void vlapic_init(struct vm *vm)
         vlapic_reset(l->vcpu);
     }
     io_register_mmio(vm, PLAT_LAPIC_BASE, PLAT_LAPIC_SIZE, page_access, NULL);
+    if (CFG_APIC_ASSIST)
+        arch_vm_apic_window(vm, PLAT_LAPIC_BASE);
 }

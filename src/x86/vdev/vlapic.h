@@ -38,6 +38,15 @@ void vlapic_reset(struct vcpu *v);
  * LINT1 NMI (MP specification 3.6.2.2, virtual wire mode). After vlapic_reset(). */
 void vlapic_virtual_wire(struct vcpu *v);
 
+/*
+ * Where the CPU carries out part of the local APIC, it reports (own pCPU): that it wrote the register at this
+ * offset of the page; that it ended a level-triggered interrupt; that the task priority fell below the
+ * threshold.
+ */
+void vlapic_page_written(struct vcpu *v, u32 offset);
+void vlapic_ended(struct vcpu *v, u8 vector);
+void vlapic_tpr_fell(struct vcpu *v);
+
 /* ---- interrupt messages ---- */
 
 enum apic_mode {
@@ -63,6 +72,9 @@ struct apic_msg {
 
 /* Delivers a message within the VM; true when at least one local APIC took it. Any CPU, no lock taken. */
 bool vlapic_deliver(struct vm *vm, const struct apic_msg *m);
+
+/* The first vCPU that a message names, NULL: none. Any CPU, no lock. */
+struct vcpu *vlapic_first_match(struct vm *vm, const struct apic_msg *m);
 
 /* The 8259 pair's output, wired to LINT0 of vCPU 0, rose: acts on the LINT0 entry. Any CPU. */
 void vlapic_lint0_rise(struct vm *vm);

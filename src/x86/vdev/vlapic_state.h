@@ -73,7 +73,19 @@ enum lapic_timer_mode { TIMER_ONESHOT = 0, TIMER_PERIODIC = 1, TIMER_DEADLINE = 
 
 enum lapic_state { LAPIC_DISABLED = 0, LAPIC_XAPIC = 1, LAPIC_X2APIC = 2 };
 
+/*
+ * Where the CPU may carry out part of the local APIC (arch_vcpu_apic_mode()), the register file has the
+ * layout of the xAPIC page: it is the page that the CPU works on. What lies beyond the registers in that page
+ * is no register of it.
+ */
+#define LAPIC_STRIDE  (CFG_APIC_ASSIST ? 4U : 1U)
+#define LREG(l, r)    ((l)->file[(r)*LAPIC_STRIDE])
+#define LAPIC_ALIGNED (CFG_APIC_ASSIST ? 4096 : 64)
+
 struct vlapic {
+#if CFG_APIC_ASSIST
+    u32 file[LR_COUNT * LAPIC_STRIDE]; /* the registers as they read; special cases in vlapic.c */
+#endif
     /* What interrupt delivery and EOI touch. */
     u32 irr_words; /* bit i: IRR word i may be non-zero (never clear while it is, except under way) */
     u32 isr_words; /* bit i: ISR word i is non-zero */
@@ -85,7 +97,11 @@ struct vlapic {
     bool window; /* interrupt window asked for */
     bool nmi_window;
 
-    u32 reg[LR_COUNT]; /* the registers as they read; special cases in vlapic.c */
+#if !CFG_APIC_ASSIST
+    u32 file[LR_COUNT * LAPIC_STRIDE];
+#endif
+    u32 help;      /* enum arch_apic_help that the CPU gives in the present mode */
+    u32 svr, lvtt; /* SVR and LVT timer as they were last acted upon: the CPU may write the file first */
 
     u64 base_msr;
     struct vcpu *vcpu;
@@ -97,7 +113,7 @@ struct vlapic {
     u64 tsc_deadline; /* guest's IA32_TSC_DEADLINE, 0: disarmed */
     u32 shift;        /* log2 of the divider */
     struct timer timer;
-} ALIGNED(64);
+} ALIGNED(LAPIC_ALIGNED);
 
 extern struct vlapic vlapics[CFG_VCPUS];
 
@@ -113,7 +129,7 @@ static inline u32 vlapic_irrv(const struct vlapic *l)
 
     while (words) {
         u32 w = bit_high32(words);
-        u32 bits = atomic_load(&l->reg[LR_IRR + w]);
+        u32 bits = atomic_load(&LREG(l, LR_IRR + w));
 
         if (bits)
             return w * 32 + bit_high32(bits);
@@ -127,23 +143,34 @@ static inline u32 vlapic_deliverable(const struct vlapic *l)
 {
     u32 vec = vlapic_irrv(l);
 
-    return (vec & 0xf0) > (l->reg[LR_PPR] & 0xf0) ? vec : 0;
+    return (vec & 0xf0) > (LREG(l, LR_PPR) & 0xf0) ? vec : 0;
 }
 
 /* PPR from TPR and the highest vector in service (SDM 10.8.3.1). */
 static inline void vlapic_update_ppr(struct vlapic *l)
 {
-    u32 tpr = l->reg[LR_TPR], isr = l->isrv & 0xf0;
+    u32 tpr = LREG(l, LR_TPR), isr = l->isrv & 0xf0;
 
-    l->reg[LR_PPR] = (tpr & 0xf0) >= isr ? tpr : isr;
+    LREG(l, LR_PPR) = (tpr & 0xf0) >= isr ? tpr : isr;
 }
 
 /* Own pCPU, after the priority went down. */
 static inline void vlapic_recheck(struct vlapic *l)
 {
-    if (atomic_load(&l->irr_words) && vlapic_deliverable(l))
+    bool tpr_in_cpu = CFG_APIC_ASSIST && l->help == APIC_HELP_TPR; /* the threshold may have to change */
+
+    if (atomic_load(&l->irr_words) && (tpr_in_cpu || vlapic_deliverable(l)))
         vcpu_request(l->vcpu, VCPU_REQ_EVENT);
 }
+
+/* The CPU takes interrupts from the page itself: what is requested and in service stands there alone. */
+static inline bool vlapic_irqs_in_cpu(const struct vlapic *l)
+{
+    return CFG_APIC_ASSIST && (atomic_load_relaxed(&l->help) & APIC_HELP_IRQ);
+}
+/* Brings irr_words, isr_words, isrv and PPR in line with a page that the CPU works on. Own pCPU; no effect
+ * without help. */
+void vlapic_catch_up(struct vlapic *l);
 
 /* Moves a deliverable vector from IRR to ISR: the CPU acknowledged it. Own pCPU. */
 void vlapic_ack(struct vlapic *l, u32 vec);

@@ -17,7 +17,7 @@ u64 vlapic_timer_hz(void)
 
 static u32 timer_mode(const struct vlapic *l)
 {
-    return LVT_TIMER_MODE(l->reg[LR_LVT_TIMER]);
+    return LVT_TIMER_MODE(LREG(l, LR_LVT_TIMER));
 }
 
 /* Moves the expiry of a periodic timer to its first occurrence after `now`. */
@@ -33,7 +33,7 @@ static void roll_period(struct vlapic *l, u64 now)
 /* Brings the host timer in line with the guest's. */
 static void timer_arm(struct vlapic *l)
 {
-    if (l->expiry == TIMER_OFF || (l->reg[LR_LVT_TIMER] & LVT_MASKED)) {
+    if (l->expiry == TIMER_OFF || (LREG(l, LR_LVT_TIMER) & LVT_MASKED)) {
         timer_cancel(&l->timer);
         return;
     }
@@ -66,7 +66,7 @@ static void timer_fired(struct timer *t)
 
 void vlapic_timer_init(struct vlapic *l)
 {
-    timer_init(&l->timer, l->vcpu->pcpu, timer_fired);
+    timer_init_vcpu(&l->timer, l->vcpu, timer_fired);
 }
 
 void vlapic_timer_reset(struct vlapic *l)
@@ -84,7 +84,7 @@ void vlapic_timer_set_count(struct vlapic *l, u32 count)
 {
     if (timer_mode(l) == TIMER_DEADLINE)
         return;
-    l->reg[LR_TIMER_INIT] = count;
+    LREG(l, LR_TIMER_INIT) = count;
     l->start = arch_tsc();
     l->period = (u64)count << l->shift;
     l->expiry = count ? l->start + l->period : TIMER_OFF;
@@ -118,9 +118,9 @@ void vlapic_timer_set_divider(struct vlapic *l, u32 div)
     u32 count = vlapic_timer_count(l);
     u32 code = (div & 3) | ((div >> 1) & 4);
 
-    l->reg[LR_TIMER_DIV] = div & 0xb;
+    LREG(l, LR_TIMER_DIV) = div & 0xb;
     l->shift = (code + 1) & 7;
-    l->period = (u64)l->reg[LR_TIMER_INIT] << l->shift;
+    l->period = (u64)LREG(l, LR_TIMER_INIT) << l->shift;
     if (l->expiry == TIMER_OFF || timer_mode(l) == TIMER_DEADLINE)
         return;
     if (count == 0 && timer_mode(l) == TIMER_ONESHOT)
@@ -135,7 +135,7 @@ void vlapic_timer_lvt_changed(struct vlapic *l, u32 old)
     u32 was = LVT_TIMER_MODE(old), is = timer_mode(l);
 
     if (was == is) {
-        if ((old ^ l->reg[LR_LVT_TIMER]) & LVT_MASKED) {
+        if ((old ^ LREG(l, LR_LVT_TIMER)) & LVT_MASKED) {
             /* A one-shot that ran out while it was masked raised nothing and raises nothing now. */
             if (is != TIMER_PERIODIC && l->expiry <= arch_tsc()) {
                 l->expiry = TIMER_OFF;
@@ -149,7 +149,7 @@ void vlapic_timer_lvt_changed(struct vlapic *l, u32 old)
         /* Changing to or from TSC-deadline mode disarms the timer (SDM 10.5.4.1). */
         l->expiry = TIMER_OFF;
         l->tsc_deadline = 0;
-        l->reg[LR_TIMER_INIT] = 0;
+        LREG(l, LR_TIMER_INIT) = 0;
         l->period = 0;
     } else if (is == TIMER_ONESHOT && l->expiry <= arch_tsc()) {
         roll_period(l, arch_tsc());
@@ -189,7 +189,7 @@ u64 vlapic_timer_deadline(struct vlapic *l)
 {
     if (timer_mode(l) != TIMER_DEADLINE)
         return 0;
-    if (l->expiry != TIMER_OFF && l->expiry <= arch_tsc() && (l->reg[LR_LVT_TIMER] & LVT_MASKED))
+    if (l->expiry != TIMER_OFF && l->expiry <= arch_tsc() && (LREG(l, LR_LVT_TIMER) & LVT_MASKED))
         l->tsc_deadline = 0; /* ran out unseen: no host timer runs for a masked entry */
     return l->tsc_deadline;
 }

@@ -19,6 +19,25 @@
  * recorded calls. CPU 0 is current. Call it from each test's setup. Core's own data is left alone. */
 void fake_reset(void);
 
+/* ---- configuration (cfg.c) ---- */
+/* cfg_scenario, for tests that need another one; fake_reset() puts it back. */
+extern struct cfg_scenario fake_scenario;
+extern const struct cfg_scenario fake_scenario_reset;
+/* Indices in cfg_vms, and the keys of the user slots that have one. */
+enum { FAKE_SERVICE = 3, FAKE_U1, FAKE_U2, FAKE_SPARE, FAKE_RT };
+#define FAKE_KEY_U1                                                                                          \
+    {                                                                                                        \
+        0xd2, 0x79, 0x54, 0x38, 0x25, 0xd6, 0x11, 0xe8, 0x86, 0x4e, 0xcb, 0x7a, 0x18, 0xb3, 0x46, 0x43       \
+    }
+#define FAKE_KEY_U2                                                                                          \
+    {                                                                                                        \
+        's', 'e', 'c', 'o', 'n', 'd'                                                                         \
+    }
+#define FAKE_KEY_RT                                                                                          \
+    {                                                                                                        \
+        'r', 'e', 'a', 'l', 't', 'i', 'm', 'e'                                                               \
+    }
+
 /* ---- CPUs, time ---- */
 extern struct cpu fake_cpus[CFG_PCPUS];
 extern u64 fake_tsc_hz;              /* 1 GHz after reset: one tick is one nanosecond */
@@ -29,6 +48,14 @@ extern u32 fake_irq_windows;         /* calls of arch_irq_window() */
 extern u32 fake_idles;               /* times arch_cpu_idle() really halted */
 extern void (*fake_idle_hook)(void); /* runs while halted; without one, halting with nobody to wake aborts */
 extern void (*fake_irq_hook)(void);  /* runs in arch_irq_window() */
+/*
+ * What the other CPUs do while this one waits: each that has requests serves them once, without entering a
+ * guest. arch_irq_window() calls it, so that waits for other CPUs end although all CPUs are one thread; a CPU
+ * that is itself in such a wait further up the stack is left alone. fake_hold_others stops it.
+ */
+void fake_run_others(void);
+extern bool fake_hold_others;
+extern bool fake_waiting; /* between arch_wait_begin() and arch_wait_end() */
 /* Makes pCPU n the current one (this_cpu()). */
 void fake_set_cpu(u32 pcpu);
 
@@ -50,7 +77,7 @@ extern u32 fake_stopped_others;                                    /* calls of a
 extern u32 fake_reboots;
 
 /* ---- second-level tables ---- */
-#define FAKE_S2_MAPPINGS 64
+#define FAKE_S2_MAPPINGS 256
 struct fake_s2 {
     u64 gpa, hpa, size; /* size 0: free */
     u32 prot;
@@ -58,6 +85,19 @@ struct fake_s2 {
 extern struct fake_s2 fake_s2[CFG_VMS][FAKE_S2_MAPPINGS];
 extern u32 fake_s2_limit; /* mappings a VM may have before -ENOMEM */
 extern u32 fake_s2_flushes[CFG_VMS];
+extern bool fake_s2_is_stale[CFG_VMS]; /* arch_s2_stale() */
+extern u32 fake_s2_settles[CFG_VMS];
+
+/* ---- a CPU that carries out part of the local APIC (fake_apic.c) ---- */
+extern u32 fake_apic_help; /* enum arch_apic_help that it gives from the next arch_vcpu_apic_mode() on; 0 after reset */
+struct fake_apic {
+    u32 *page; /* the xAPIC page that the vLAPIC named */
+    u32 mode;
+    u32 posted[8]; /* not pulled yet */
+    unsigned modes, pushes, fresh;
+    u32 threshold;
+};
+extern struct fake_apic fake_apics[CFG_VCPUS];
 
 /* ---- vCPUs, by vcpu->index ---- */
 #define FAKE_EVENTS 64
@@ -82,11 +122,20 @@ struct fake_vcpu {
     unsigned skipped;  /* sum of arch_vcpu_skip() */
     unsigned inits, boot_states, runs;
     unsigned flushes; /* VCPU_REQ_FLUSH taken before an entry */
+    unsigned loads, puts;
+    bool loaded;
+    u32 loaded_on;    /* pCPU, while loaded */
+    unsigned refused; /* calls of arch_vcpu_refuse() */
+    bool refusing;    /* until the next entry */
+    struct guest_regs refuse_regs;
+    u64 refuse_rip, refuse_rflags;
     /* fake platform */
     bool wake;     /* arch_vcpu_wake_pending() */
     u32 delivered; /* OR of the bits given to arch_vcpu_deliver_events() */
     unsigned deliveries;
     unsigned init_ipis;
+    unsigned vectors; /* calls of arch_vcpu_send_vector() ... */
+    u8 vector;        /* ... and the last one */
 };
 extern struct fake_vcpu fake_vcpus[CFG_VCPUS];
 /* Index into live_msr, or -1. */
@@ -108,6 +157,14 @@ struct fake_vm {
 };
 extern struct fake_vm fake_vms[CFG_VMS];
 extern int fake_firmware_result; /* what arch_vm_build_firmware() returns */
+/* Answers arch_host_port(); NULL: no port belongs to the service VM. */
+extern bool (*fake_host_port)(struct vcpu *v, u16 port, u8 size, bool write, u32 *val);
+extern unsigned fake_quiesces, fake_host_irqs; /* calls of arch_host_quiesce(), arch_host_irqs() */
+
+/* ---- I/O requests (fake_ioreq.c): used when the test does not link src/core/ioreq.c ---- */
+extern unsigned fake_ioreqs; /* how many accesses became one */
+/* Answers them, when the test sets it; otherwise they read as ones. */
+extern u64 (*fake_ioreq)(struct vcpu *v, bool port, u64 addr, u8 size, bool write, u64 val);
 
 /* ---- log sink (fake_log.c): used when the test does not link src/core/log.c ---- */
 extern char fake_log[65536]; /* lines so far, each with its newline */

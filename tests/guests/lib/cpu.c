@@ -23,9 +23,10 @@ struct table_ptr {
 } __attribute__((packed));
 
 static struct percpu cpus[MAX_CPUS];
-static u64 gdts[MAX_CPUS][8];
+static u64 gdts[MAX_CPUS][10];
 static struct tss tsss[MAX_CPUS];
 static u8 ist_stacks[MAX_CPUS][4096] __attribute__((aligned(16)));
+static u8 ring0_stacks[MAX_CPUS][4096] __attribute__((aligned(16)));
 static struct idt_entry idt[256] __attribute__((aligned(16)));
 static irq_fn handlers[256];
 static void (*volatile ap_fn)(void);
@@ -34,6 +35,8 @@ volatile u32 cpus_online;
 volatile u32 stray_count, stray_vector;
 const char *guest_cmdline = "";
 u64 ram_end;
+struct ram_range ram_map[32];
+u32 ram_ranges;
 static u64 next_page;
 
 extern const u8 trap_stubs[];
@@ -43,10 +46,11 @@ NORETURN void ap_main(u32 index);
 extern const u8 ap_start[], ap_start_end[];
 extern u32 ap_next;
 
-static void cpu_init(u32 index)
+void cpu_init(u32 index)
 {
     u64 tss = (u64)&tsss[index];
     u64 ist = (u64)&ist_stacks[index][sizeof(ist_stacks[0])];
+    u64 rsp0 = (u64)&ring0_stacks[index][sizeof(ring0_stacks[0])];
     u64 *gdt = gdts[index];
     struct table_ptr gp = {sizeof(gdts[0]) - 1, (u64)gdt};
     struct table_ptr ip = {sizeof(idt) - 1, (u64)idt};
@@ -58,6 +62,10 @@ static void cpu_init(u32 index)
     gdt[5] = 0x000093000000ffff;
     gdt[6] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | (u64)0x89 << 40 | (tss >> 24 & 0xff) << 56;
     gdt[7] = tss >> 32;
+    gdt[8] = 0x00affb000000ffff;
+    gdt[9] = 0x00cff3000000ffff;
+    tsss[index].rsp[0] = (u32)rsp0;
+    tsss[index].rsp[1] = (u32)(rsp0 >> 32);
     tsss[index].ist[0] = (u32)ist;
     tsss[index].ist[1] = (u32)(ist >> 32);
     tsss[index].iomap = sizeof(struct tss);
@@ -169,6 +177,8 @@ static void read_boot_info(const u32 *mb)
         u64 base = e[1] | (u64)e[2] << 32;
         u64 size = e[3] | (u64)e[4] << 32;
 
+        if (e[5] == 1 && ram_ranges < ARRAY_SIZE(ram_map))
+            ram_map[ram_ranges++] = (struct ram_range){base, size};
         if (e[5] == 1 && base <= 0x100000 && base + size > 0x100000)
             ram_end = base + size;
         p += e[0] + 4;
@@ -204,17 +214,22 @@ NORETURN void ap_main(u32 index)
         __asm__ volatile("cli; hlt");
 }
 
+void smp_prepare(u32 index, void (*fn)(void), void *page)
+{
+    ap_next = index;
+    ap_fn = fn;
+    memcpy(page, ap_start, (size_t)(ap_start_end - ap_start));
+}
+
 bool smp_start(u32 id, void (*fn)(void))
 {
-    u32 want = cpus_online + 1;
+    u32 want = cpus_online + 1, index = cpus_online;
 
     /* A CPU that is started again gets its old index and stack. */
-    ap_next = cpus_online;
     for (u32 i = 0; i < acpi_cpus.count; i++)
         if (acpi_cpus.apic_id[i] == id)
-            ap_next = i;
-    memcpy((void *)AP_TRAMPOLINE, ap_start, (size_t)(ap_start_end - ap_start));
-    ap_fn = fn;
+            index = i;
+    smp_prepare(index, fn, (void *)AP_TRAMPOLINE);
     ipi(id, ICR_INIT);
     delay_us(10000);
     for (int i = 0; i < 2; i++) {

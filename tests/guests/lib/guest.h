@@ -28,7 +28,9 @@ enum {
     SEL_CODE32 = 0x18,
     SEL_CODE16 = 0x20,
     SEL_DATA16 = 0x28,
-    SEL_TSS = 0x30
+    SEL_TSS = 0x30,
+    SEL_USER_CODE = 0x43, /* ring 3 */
+    SEL_USER_DATA = 0x4b
 };
 
 /* What the interrupt stubs leave on the stack (lib/traps.S). */
@@ -290,6 +292,12 @@ extern volatile u32 cpus_online; /* with the boot CPU */
 bool smp_start(u32 apic_id, void (*fn)(void));
 /* Page below 1 MiB that holds the start code. */
 #define AP_TRAMPOLINE 0x8000UL
+/* Puts the start code at `page` and makes the next CPU that starts there number `index`, running fn. */
+void smp_prepare(u32 index, void (*fn)(void), void *page);
+/* This CPU's GDT, TSS, IDT and struct percpu as number `index` (crt0's own CPUs have it done). */
+void cpu_init(u32 index);
+#define CPU_STACK 16384
+extern u8 stacks[MAX_CPUS][CPU_STACK]; /* by number, lib/crt0.S */
 
 /* ---- firmware ---- */
 struct madt_cpus {
@@ -322,6 +330,12 @@ bool wait_for(volatile u32 *p, u32 v, u64 us);
 
 /* ---- memory ---- */
 extern u64 ram_end; /* end of the RAM that starts at 1 MiB */
+/* The RAM that the loader reports, in its order. */
+struct ram_range {
+    u64 base, size;
+};
+extern struct ram_range ram_map[32];
+extern u32 ram_ranges;
 extern char image_end[];
 /* Level-4 table and the page directories that map the first 4 GiB with 2 MiB pages (lib/crt0.S). */
 extern u64 boot_pml4[512], boot_pdpt[512], boot_pd[2048];

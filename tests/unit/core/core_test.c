@@ -10,7 +10,8 @@ unsigned dirty_loads;
 
 static jmp_buf idle_jmp;
 
-#define MARK_GPA 0x123450
+/* In the RAM of every VM, outside all images. */
+#define MARK_GPA 0x34560
 
 void core_setup_mux(bool mux)
 {
@@ -23,6 +24,13 @@ void core_setup_mux(bool mux)
     console_init(mux);
     log_init();
     vms_init();
+    /* Each CPU takes its vCPU when it comes into cpu_loop(). */
+    for (u32 i = 0; i < CFG_PCPUS; i++) {
+        fake_set_cpu(i);
+        cpu_service();
+        fake_kicks[i] = 0;
+    }
+    fake_set_cpu(0);
 }
 
 void core_setup(void)

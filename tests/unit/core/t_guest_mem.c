@@ -62,9 +62,40 @@ END_TEST
 
 START_TEST(device_memory_is_not_ram)
 {
-    ck_assert_int_eq(arch_s2_map(vm, gpa(0xf0000000), hpa(0x4000000), 0x1000, MEM_R | MEM_W | MEM_UC), 0);
+    ck_assert_int_eq(arch_s2_map(vm, gpa(0xf0000000), hpa(0x4000000), 0x1000, MEM_R | MEM_W | MEM_DEV), 0);
     ck_assert_int_eq(vm_gpa_read(vm, gpa(0xf0000000), back, 4), -EFAULT_);
     ck_assert_int_eq(vm_gpa_write(vm, gpa(0xf0000000), buf, 4), -EFAULT_);
+}
+END_TEST
+
+START_TEST(ram_that_is_mapped_uncached_is_ram)
+{
+    u64 val;
+
+    ck_assert_int_eq(arch_s2_map(vm, gpa(0xf0000000), hpa(0x4000000), 0x1000, MEM_R | MEM_W | MEM_UC), 0);
+    ck_assert_int_eq(vm_gpa_write(vm, gpa(0xf0000010), buf, 16), 0);
+    ck_assert_mem_eq(fake_mem(0x4000010), buf, 16);
+    ck_assert_int_eq(vm_gpa_read(vm, gpa(0xf0000010), back, 16), 0);
+    ck_assert(vm_gpa_read64(vm, gpa(0xf0000010), &val));
+    ck_assert_mem_eq(&val, buf, 8);
+}
+END_TEST
+
+/* A user VM has no block of RAM in the configuration: what it reads is what its tables say. */
+START_TEST(a_vm_without_ram_of_its_own_has_what_its_tables_map)
+{
+    struct vm *user = &vms[CFG_VMS - CFG_USER_VMS];
+    u64 val;
+
+    ck_assert_uint_eq(user->cfg->mem_count, 0);
+    ck_assert(!vm_gpa_read64(user, gpa(0), &val));
+    ck_assert_int_eq(vm_gpa_read(user, gpa(0), back, 1), -EFAULT_);
+    ck_assert_int_eq(arch_s2_map(user, gpa(0), hpa(0x12000000), 0x2000, MEM_RWX), 0);
+    ck_assert_int_eq(vm_gpa_write(user, gpa(0xffc), buf, 64), 0);
+    ck_assert_mem_eq(fake_mem(0x12000ffc), buf, 64);
+    ck_assert(vm_gpa_read64(user, gpa(0x1000), &val));
+    ck_assert_mem_eq(&val, buf + 4, 8);
+    ck_assert(!vm_gpa_read64(user, gpa(0x2000), &val));
 }
 END_TEST
 
@@ -109,7 +140,7 @@ START_TEST(single_quadwords_come_from_either_block_and_from_ram_only)
     ck_assert_mem_eq(&val, buf + 8, 8);
     ck_assert(!vm_gpa_read64(vm, gpa(0x4000000), &val));
     ck_assert(!vm_gpa_read64(vm, gpa(~(u64)7), &val));
-    ck_assert_int_eq(arch_s2_map(vm, gpa(0xf0000000), hpa(0x4000000), 0x1000, MEM_R | MEM_W | MEM_UC), 0);
+    ck_assert_int_eq(arch_s2_map(vm, gpa(0xf0000000), hpa(0x4000000), 0x1000, MEM_R | MEM_W | MEM_DEV), 0);
     ck_assert(!vm_gpa_read64(vm, gpa(0xf0000000), &val));
 }
 END_TEST
@@ -136,6 +167,8 @@ int main(void)
     tcase_add_test(t, an_empty_range_is_fine_anywhere);
     tcase_add_test(t, rights_of_the_mapping_count);
     tcase_add_test(t, device_memory_is_not_ram);
+    tcase_add_test(t, ram_that_is_mapped_uncached_is_ram);
+    tcase_add_test(t, a_vm_without_ram_of_its_own_has_what_its_tables_map);
     tcase_add_test(t, zeroing_and_copying_in_hit_exactly_the_range);
     tcase_add_test(t, long_operations_let_interrupts_in_short_ones_do_not);
     tcase_add_test(t, single_quadwords_come_from_either_block_and_from_ram_only);

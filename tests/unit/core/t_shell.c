@@ -1,7 +1,9 @@
 /* src/core/shell*.c: line editing, parsing, and each command's answer. */
 #include <stdio.h>
 #include <core/console.h>
+#include <core/user_vm.h>
 #include <lib/log.h>
+#include "core/core_impl.h"
 #include "core_test.h"
 
 #define UP   "\033[A"
@@ -169,7 +171,7 @@ START_TEST(wrong_arguments_get_one_line_with_the_usage)
         {"vm_start", "vm_start: arguments are missing; usage: vm_start VM\r\n"},
         {"vm_start a b", "vm_start: too many arguments; usage: vm_start VM\r\n"},
         {"vm_start x", "vm_start: there is no vm 'x' (vm_list shows them); usage: vm_start VM\r\n"},
-        {"vm_start 3", "vm_start: there is no vm '3' (vm_list shows them); usage: vm_start VM\r\n"},
+        {"vm_start 8", "vm_start: there is no vm '8' (vm_list shows them); usage: vm_start VM\r\n"},
         {"help a b c d e f g h", "help: too many arguments; usage: help [COMMAND]\r\n"},
         {"vcpu_dumpreg a 2",
          "vcpu_dumpreg: vcpu 2 is too large, at most 0x1; usage: vcpu_dumpreg VM VCPU\r\n"},
@@ -195,7 +197,7 @@ END_TEST
 
 START_TEST(version_names_board_and_scenario)
 {
-    ck_contains(answer("version"), "board fake, scenario fake, 6 cpus, 3 vms, tsc 1000000 kHz");
+    ck_contains(answer("version"), "board fake, scenario fake, 12 cpus, 8 vms, tsc 1000000 kHz");
 }
 END_TEST
 
@@ -243,6 +245,109 @@ START_TEST(registers_of_a_vcpu_are_printed_by_its_own_cpu)
     ck_contains(t, "vm b vcpu 1 on cpu 4:\r\n");
     ck_contains(t, "rip 0000000000abcdef\r\n");
     ck_assert_uint_eq(fake_kicks[4], 1);
+}
+END_TEST
+
+/* ---- service VM and user VMs ---- */
+
+/* As after the hypercalls that give the slot u1 two vCPUs and some memory. */
+static struct vm *with_user(void)
+{
+    static const u8 key[CFG_KEY_BYTES] = FAKE_KEY_U1;
+    struct vm *vm = &vms[FAKE_U1];
+
+    ck_assert_int_eq(user_vm_create(vm, key, 0, 0), 0);
+    ck_assert_int_eq(user_vm_add_vcpu(vm), 0);
+    ck_assert_int_eq(user_vm_add_vcpu(vm), 0);
+    user_vm_of(vm)->mapped = MIB(24);
+    run_all();
+    return vm;
+}
+
+START_TEST(vm_list_shows_what_service_and_user_vms_have_now)
+{
+    const char *t = answer("vm_list");
+
+    ck_contains(t, "3   svc              service       off           3      48     MiB 0\r\n");
+    ck_contains(t, "4   u1               user          off           0      0      MiB 0\r\n");
+    with_user();
+    ck_contains(answer("vm_list"),
+                "4   u1               user          created       2      24     MiB 0\r\n");
+    /* One vCPU of the service VM is offline. */
+    vms[FAKE_SERVICE].state = VM_STATE_STARTED;
+    for (u32 i = 0; i < 3; i++)
+        vms[FAKE_SERVICE].vcpus[i].state = i == 1 ? VCPU_OFFLINE : VCPU_HALTED;
+    ck_contains(answer("vm_list"),
+                "3   svc              service       started       2      48     MiB 0\r\n");
+}
+END_TEST
+
+START_TEST(vcpus_that_are_not_created_are_not_listed)
+{
+    struct vm *vm;
+    const char *t = answer("vcpu_list");
+
+    ck_assert_ptr_null(strstr(t, "u1"));
+    ck_contains(t, "svc              2     8    offline ");
+    vm = with_user();
+    vm->vcpus[1].unowned = 3;
+    ck_contains(answer("vcpu_list"), "u1               1     10   offline    0             3\r\n");
+}
+END_TEST
+
+START_TEST(the_shell_does_not_control_user_vms)
+{
+    static const char *const commands[] = {"vm_start", "vm_stop", "vm_restart"};
+    struct vm *vm = with_user();
+    char line[64], want[128];
+
+    for (u32 i = 0; i < ARRAY_SIZE(commands); i++) {
+        snprintf(line, sizeof(line), "%s u1", commands[i]);
+        snprintf(want, sizeof(want), "%s: vm u1 belongs to vm svc, which creates, starts and stops it",
+                 commands[i]);
+        ck_contains(answer(line), want);
+    }
+    ck_assert_uint_eq(vm->want, 0);
+    ck_assert_uint_eq(vm->state, VM_STATE_CREATED);
+    ck_contains(answer("vm_console u1"),
+                "vm u1 has no console of its own; the device model in vm svc shows it\r\n");
+    ck_assert(console_shell_shown());
+}
+END_TEST
+
+START_TEST(the_shell_controls_the_service_vm)
+{
+    answer("vm_start svc");
+    ck_assert_uint_eq(vms[FAKE_SERVICE].state, VM_STATE_STARTED);
+    answer("vm_restart 3");
+    ck_assert_uint_eq(vms[FAKE_SERVICE].starts, 2);
+    answer("vm_stop svc");
+    ck_assert_uint_eq(vms[FAKE_SERVICE].state, VM_STATE_OFF);
+}
+END_TEST
+
+START_TEST(registers_of_a_vcpu_without_cpu_are_not_anothers)
+{
+    ck_contains(answer("vcpu_dumpreg u1 0"), "vm u1 vcpu 0 is on no cpu\r\n");
+    with_user();
+    arch_vcpu_set(&vms[FAKE_U1].vcpus[1], REG_RIP, 0xfedcba);
+    ck_contains(type("vcpu_dumpreg u1 1\r"), "rip 0000000000fedcba\r\n");
+    ck_contains(answer("vcpu_dumpreg u1 2"), "vcpu 2 is too large, at most 0x1");
+}
+END_TEST
+
+START_TEST(vmexit_shows_what_was_spent_waiting)
+{
+    struct vm *vm = with_user();
+
+    vm->vcpus[1].exits[1].count = 10;
+    vm->vcpus[1].exits[1].cycles = 60000;
+    vm->vcpus[1].ioreqs = 8;
+    vm->vcpus[1].wait_ticks = 40004;
+    ck_contains(answer("vmexit u1"),
+                "u1               1     port                       10       6000\r\n"
+                "u1               1       io-wait                   8       5000  (40004 in all)\r\n");
+    ck_assert_ptr_null(strstr(answer("vmexit a"), "io-wait"));
 }
 END_TEST
 
@@ -360,6 +465,12 @@ int main(void)
     tcase_add_test(t, vcpu_list_shows_cpu_and_state);
     tcase_add_test(t, vm_commands_control_the_named_or_numbered_vm_only);
     tcase_add_test(t, registers_of_a_vcpu_are_printed_by_its_own_cpu);
+    tcase_add_test(t, vm_list_shows_what_service_and_user_vms_have_now);
+    tcase_add_test(t, vcpus_that_are_not_created_are_not_listed);
+    tcase_add_test(t, the_shell_does_not_control_user_vms);
+    tcase_add_test(t, the_shell_controls_the_service_vm);
+    tcase_add_test(t, registers_of_a_vcpu_without_cpu_are_not_anothers);
+    tcase_add_test(t, vmexit_shows_what_was_spent_waiting);
     tcase_add_test(t, guest_memory_is_dumped_in_rows);
     tcase_add_test(t, host_memory_is_dumped_and_holes_are_named);
     tcase_add_test(t, a_long_answer_is_not_cut);

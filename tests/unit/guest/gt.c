@@ -160,6 +160,7 @@ void gt_setup(void)
     ck_assert_int_eq(arch_s2_map(gt_vm, gpa(0), hpa(GT_RAM_HPA), GT_RAM, MEM_RWX), 0);
     io_register_mmio(gt_vm, GT_MMIO, GT_MMIO_LEN, mmio_dev, NULL);
     fake_cpuid_hook = gt_host_cpuid;
+    guest_msr_init();
     guest_cpuid_init(gt_vm);
     guest_msrs_reset(gt_v);
 }

@@ -43,6 +43,7 @@ void test_svm_setup(void)
     memset(&test_vm, 0, sizeof(test_vm));
     test_vm.cfg = &cfg_vms[0];
     test_vm.vcpus = vcpus;
+    test_vm.vcpu_count = cfg_vms[0].vcpu_count;
     for (unsigned i = 0; i < cfg_vms[0].vcpu_count; i++)
         vcpus[i].vm = &test_vm;
     test_svm->v = test_vcpu;

@@ -140,6 +140,8 @@ START_TEST(random_operations_agree_with_a_page_model)
                 break;
             memset(&model[first], 0, count * sizeof(model[0]));
         }
+        if (n % 3 == 0)
+            arch_s2_settle(&test_vm);
         for (u64 i = 0; i < PAGES; i++) {
             u64 h = 0, left = 0;
 
@@ -149,6 +151,89 @@ START_TEST(random_operations_agree_with_a_page_model)
         done++;
     }
     ck_assert_uint_eq(done, 400);
+}
+END_TEST
+
+START_TEST(only_changes_of_what_was_mapped_are_stale)
+{
+    ck_assert_int_eq(arch_s2_map(&test_vm, gpa(0), hpa(MIB(64)), MIB(4), MEM_RWX), 0);
+    ck_assert(!arch_s2_stale(&test_vm));
+    ck_assert_int_eq(arch_s2_unmap(&test_vm, gpa(MIB(8)), MIB(8)), 0);
+    ck_assert(!arch_s2_stale(&test_vm));
+    ck_assert_int_eq(arch_s2_map(&test_vm, gpa(0), hpa(MIB(64)), MIB(2), MEM_R), 0);
+    ck_assert(arch_s2_stale(&test_vm));
+    arch_s2_settle(&test_vm);
+    ck_assert(!arch_s2_stale(&test_vm));
+    ck_assert_int_eq(arch_s2_unmap(&test_vm, gpa(0), 4096), 0);
+    ck_assert(arch_s2_stale(&test_vm));
+}
+END_TEST
+
+/* For ever, from a pool that holds a handful of tables; the tables come back only when the flush is over. */
+START_TEST(emptied_tables_return_to_the_pool_after_settling)
+{
+    int r = 0;
+
+    for (u64 i = 0; i < 2000; i++) {
+        u64 at = (i * 7 % 500) * GIB(1) + (i % 512) * MIB(2);
+
+        ck_assert_int_eq(arch_s2_map(&test_vm, gpa(at), hpa(4096), KIB(8), MEM_RWX), 0);
+        ck_assert_uint_eq(arch_s2_mapped(&test_vm, gpa(at), MIB(2)), KIB(8));
+        ck_assert_int_eq(arch_s2_unmap(&test_vm, gpa(at), KIB(8)), 0);
+        arch_s2_settle(&test_vm);
+    }
+    for (u64 i = 0; i < 500 && r == 0; i++) {
+        r = arch_s2_map(&test_vm, gpa(i * GIB(1)), hpa(4096), 4096, MEM_RWX);
+        if (r == 0)
+            r = arch_s2_unmap(&test_vm, gpa(i * GIB(1)), 4096);
+    }
+    ck_assert_int_eq(r, -ENOMEM_);
+}
+END_TEST
+
+START_TEST(removing_a_gigabyte_takes_its_tables_along)
+{
+    for (unsigned n = 0; n < 100; n++) {
+        ck_assert_int_eq(arch_s2_map(&test_vm, gpa(GIB(3) + MIB(6)), hpa(4096), 4096, MEM_RWX), 0);
+        ck_assert_int_eq(arch_s2_map(&test_vm, gpa(GIB(3) + MIB(900)), hpa(4096), 4096, MEM_RWX), 0);
+        ck_assert_uint_eq(arch_s2_mapped(&test_vm, gpa(0), GIB(512)), 8192);
+        ck_assert_int_eq(arch_s2_unmap(&test_vm, gpa(GIB(3)), GIB(1)), 0);
+        ck_assert_uint_eq(arch_s2_mapped(&test_vm, gpa(0), GIB(512)), 0);
+        arch_s2_settle(&test_vm);
+    }
+}
+END_TEST
+
+START_TEST(protect_keeps_addresses_and_holes)
+{
+    u64 h = 0, left = 0;
+
+    ck_assert_int_eq(arch_s2_map(&test_vm, gpa(MIB(2)), hpa(MIB(64)), MIB(4), MEM_RWX), 0);
+    ck_assert_int_eq(arch_s2_protect(&test_vm, gpa(MIB(2) + 4096), 4096, MEM_R | MEM_X), 0);
+    ck_assert_uint_eq(leaf_prot(MIB(2) + 4096 + 5, &h, &left), MEM_R | MEM_X);
+    ck_assert_uint_eq(h, MIB(64) + 4096 + 5);
+    ck_assert_uint_eq(leaf_prot(MIB(2), &h, &left), MEM_RWX);
+    ck_assert_uint_eq(leaf_prot(MIB(2) + 8192, &h, &left), MEM_RWX);
+    ck_assert_int_eq(arch_s2_protect(&test_vm, gpa(0), MIB(8), MEM_R), 0);
+    ck_assert_uint_eq(leaf_prot(MIB(5), &h, &left), MEM_R);
+    ck_assert_uint_eq(h, MIB(67));
+    ck_assert_uint_eq(leaf_prot(MIB(1), &h, &left), 0);
+    ck_assert_uint_eq(leaf_prot(MIB(6), &h, &left), 0);
+}
+END_TEST
+
+START_TEST(device_mark_and_memory_types_read_back)
+{
+    static const u32 prots[] = {MEM_RWX, MEM_R | MEM_W | MEM_UC | MEM_DEV, MEM_R | MEM_WT, MEM_RWX | MEM_DEV};
+    u64 h = 0, left = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(prots); i++) {
+        ck_assert_int_eq(arch_s2_map(&test_vm, gpa(MIB(2)), hpa(MIB(64)), MIB(2), prots[i]), 0);
+        ck_assert_uint_eq(leaf_prot(MIB(2), &h, &left), prots[i]);
+        ck_assert_uint_eq(h, MIB(64));
+    }
+    ck_assert_int_eq(arch_s2_map(&test_vm, gpa(MIB(2)), hpa(MIB(64)), MIB(2), MEM_UC), 0);
+    ck_assert_uint_eq(leaf_prot(MIB(2), &h, &left), 0);
 }
 END_TEST
 
@@ -174,6 +259,11 @@ int main(void)
     tcase_add_test(t, exhausted_pool_says_enomem);
     tcase_add_test(t, remap_replaces_and_keeps_rights);
     tcase_add_test(t, random_operations_agree_with_a_page_model);
+    tcase_add_test(t, only_changes_of_what_was_mapped_are_stale);
+    tcase_add_test(t, emptied_tables_return_to_the_pool_after_settling);
+    tcase_add_test(t, removing_a_gigabyte_takes_its_tables_along);
+    tcase_add_test(t, protect_keeps_addresses_and_holes);
+    tcase_add_test(t, device_mark_and_memory_types_read_back);
     tcase_add_test(t, flush_reaches_every_vcpu);
     suite_add_tcase(s, t);
     return test_svm_main(s);

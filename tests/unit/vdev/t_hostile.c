@@ -86,19 +86,19 @@ static const char *broken(const struct vlapic *l)
     u32 top = 0, ppr;
 
     for (u32 w = 0; w < 8; w++) {
-        if (l->reg[LR_ISR + w])
-            top = w * 32 + bit_high32(l->reg[LR_ISR + w]);
-        if ((l->reg[LR_ISR + w] != 0) != ((l->isr_words >> w) & 1))
+        if (LREG(l, LR_ISR + w))
+            top = w * 32 + bit_high32(LREG(l, LR_ISR + w));
+        if ((LREG(l, LR_ISR + w) != 0) != ((l->isr_words >> w) & 1))
             return "summary of ISR";
-        if (l->reg[LR_IRR + w] && !((l->irr_words >> w) & 1))
+        if (LREG(l, LR_IRR + w) && !((l->irr_words >> w) & 1))
             return "summary of IRR";
     }
-    ppr = (l->reg[LR_TPR] & 0xf0) >= (top & 0xf0) ? l->reg[LR_TPR] : top & 0xf0;
+    ppr = (LREG(l, LR_TPR) & 0xf0) >= (top & 0xf0) ? LREG(l, LR_TPR) : top & 0xf0;
     if (l->isrv != top)
         return "highest vector in service";
-    if (l->reg[LR_PPR] != ppr)
+    if (LREG(l, LR_PPR) != ppr)
         return "PPR";
-    return l->reg[LR_IRR] & 0xffff ? "a vector below 16 was requested" : NULL;
+    return LREG(l, LR_IRR) & 0xffff ? "a vector below 16 was requested" : NULL;
 }
 
 START_TEST(random_accesses_break_nothing)

@@ -1,5 +1,7 @@
 /* Real-time clock, ACPI fixed hardware, the ways to reset and power off. */
 #include <time.h>
+#include <abi/hypercall.h>
+#include <core/user_vm.h>
 #include "vt.h"
 #include "x86/vdev/civil.h"
 #include "x86/vdev/rtc.h"
@@ -351,6 +353,21 @@ START_TEST(every_vm_has_a_platform_of_its_own)
 }
 END_TEST
 
+START_TEST(a_real_time_user_vm_has_its_own_clock_another_one_asks_its_device_model)
+{
+    vt_vm = &vms[FAKE_RT];
+    at_base(1767225600); /* 2026-01-01 */
+    vt_on(0);
+    user_vm_of(vt_vm)->flags = HC_VM_RT;
+    fake_ioreqs = 0;
+    ck_assert_uint_eq(rtc(0x09), 0x26);
+    ck_assert_uint_eq(fake_ioreqs, 0);
+    user_vm_of(vt_vm)->flags = 0;
+    ck_assert_uint_eq(rtc(0x09), 0xff);
+    ck_assert_uint_eq(fake_ioreqs, 2);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {calendar_agrees_with_the_c_library,
@@ -374,6 +391,7 @@ int main(void)
                                   resets_by_keyboard_controller_and_port_92,
                                   delay_port_is_owned_and_empty,
                                   every_vm_has_a_platform_of_its_own,
+                                  a_real_time_user_vm_has_its_own_clock_another_one_asks_its_device_model,
                                   NULL};
 
     return vt_main("rtc and acpi hardware", tests);

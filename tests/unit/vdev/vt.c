@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "hw.h"
 #include "vt.h"
 #include "x86/guest/cpuid.h"
 #include "x86/guest/exits.h"
@@ -52,6 +53,16 @@ void cpu_request(u32 pcpu, u32 bits)
     atomic_or(&cpu_get(pcpu)->requests, bits);
 }
 
+void cpu_wait(void)
+{
+    ck_abort_msg("nothing here is waited for");
+}
+
+void vm_s2_commit(struct vm *vm)
+{
+    arch_s2_settle(vm);
+}
+
 void guest_cpuid_init(struct vm *vm)
 {
     (void)vm;
@@ -68,6 +79,7 @@ void guest_msrs_reset(struct vcpu *v)
 void vt_setup(void)
 {
     fake_reset();
+    hw_reset();
     memset(vms, 0, sizeof(vms));
     memset(vcpus, 0, sizeof(vcpus));
     memset(vt_msr_resets, 0, sizeof(vt_msr_resets));
@@ -82,6 +94,7 @@ void vt_setup(void)
         vm->cfg = &cfg_vms[m];
         vm->state = VM_STATE_STARTED;
         vm->vcpus = &vcpus[vm->cfg->first_vcpu];
+        vm->vcpu_count = vm->cfg->vcpu_count;
         for (unsigned i = 0; i < vm->cfg->vcpu_count; i++) {
             struct vcpu *v = &vm->vcpus[i];
 
@@ -89,6 +102,9 @@ void vt_setup(void)
             v->id = (u16)i;
             v->index = (u16)(vm->cfg->first_vcpu + i);
             v->pcpu = vm->cfg->pcpus[i];
+            v->apic_id = vm->cfg->kind == VM_SERVICE ? cfg_board.cpus[v->pcpu].apic_id : i;
+            if (vm->cfg->kind != VM_USER)
+                cpu_get(v->pcpu)->vcpu = v;
             v->state = VCPU_RUNNING;
             arch_vcpu_init(v);
             arch_vcpu_set(v, REG_RFLAGS, 0x202);
@@ -208,6 +224,13 @@ void vt_enable_apics(void)
     vt_on(0);
 }
 
+static u64 first_deadline(const struct timer *list, u64 next)
+{
+    for (const struct timer *t = list; t; t = t->next)
+        next = MIN(next, t->deadline);
+    return next;
+}
+
 void vt_run_until(u64 tsc)
 {
     struct cpu *before = fake_this_cpu;
@@ -217,12 +240,13 @@ void vt_run_until(u64 tsc)
         u32 who = 0;
 
         for (u32 p = 0; p < CFG_PCPUS; p++) {
-            for (struct timer *t = cpu_get(p)->timers; t; t = t->next) {
-                if (t->deadline < next) {
-                    next = t->deadline;
-                    who = p;
-                }
-            }
+            const struct vcpu *v = cpu_get(p)->vcpu;
+            u64 best = next;
+
+            next = first_deadline(cpu_get(p)->timers, next);
+            next = first_deadline(v ? v->timers : NULL, next);
+            if (next < best)
+                who = p;
         }
         if (next > tsc)
             break;
@@ -237,12 +261,17 @@ void vt_run_until(u64 tsc)
 
 int vt_main(const char *name, const TTest *const *tests)
 {
+    return vt_main_setup(name, vt_setup, tests);
+}
+
+int vt_main_setup(const char *name, void (*setup)(void), const TTest *const *tests)
+{
     Suite *s = suite_create(name);
     TCase *tc = tcase_create(name);
     SRunner *sr;
     int failed;
 
-    tcase_add_checked_fixture(tc, vt_setup, NULL);
+    tcase_add_checked_fixture(tc, setup, NULL);
     for (; *tests; tests++)
         tcase_add_test(tc, *tests);
     suite_add_tcase(s, tc);

@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <arch/platform.h>
+#include <arch/s2.h>
 #include <core/cpu.h>
 #include <core/timer.h>
 #include <core/vm.h>
@@ -56,5 +57,7 @@ static inline void vt_run(u64 ns)
 
 /* main() of each test program: runs the NULL-terminated list. */
 int vt_main(const char *name, const TTest *const *tests);
+/* The same with a setup of its own, which calls vt_setup(). */
+int vt_main_setup(const char *name, void (*setup)(void), const TTest *const *tests);
 
 #endif

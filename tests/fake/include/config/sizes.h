@@ -2,16 +2,19 @@
 #ifndef BH_CONFIG_SIZES_H
 #define BH_CONFIG_SIZES_H
 
-#define CFG_PCPUS            6
-#define CFG_VMS              3
-#define CFG_VCPUS            5
-#define CFG_MAX_VCPUS_PER_VM 2
+#define CFG_PCPUS            12
+#define CFG_VMS              8
+#define CFG_VCPUS            16
+#define CFG_MAX_VCPUS_PER_VM 3
 #define CFG_MODULES          3
-#define CFG_VUARTS           4
-#define CFG_S2_PAGES         64
+#define CFG_VUARTS           5
+#define CFG_S2_PAGES         192
 #define CFG_HV_BASE          0x1000000
 #define CFG_HV_SIZE          0x400000
 #define CFG_MODULE_BASE      0x1400000
 #define CFG_MODULE_SIZE      0x1000000
+#define CFG_SERVICE          1
+#define CFG_USER_VMS         4
+#define CFG_APIC_ASSIST      1
 
 #endif
