@@ -17,17 +17,9 @@ const char *const feature_names[] = {
 const char *const mitigation_names[] = {"l1d-flush", "mds-clear", NULL};
 
 const char *const quirk_names[] = {
-    "virq-cr8-abort",
-    "vmexit-invalid-32",
-    "exitintinfo-type3",
-    "shadow-not-loaded",
-    "no-xsetbv-exit",
-    "ioio-no-string-info",
-    "npf-rsv-no-p",
-    "if0-no-extint-exit",
-    "nmi-block-stuck",
-    "vmexit-drops-intr",
-    NULL,
+    "virq-cr8-abort",  "vmexit-invalid-32",   "exitintinfo-type3", "shadow-not-loaded",
+    "no-xsetbv-exit",  "ioio-no-string-info", "npf-rsv-no-p",      "if0-no-extint-exit",
+    "nmi-block-stuck", "vmexit-drops-intr",   "xsavec-size",       NULL,
 };
 
 const char *const kind_names[KIND_COUNT] = {"pre-launched", "service", "user"};

@@ -119,6 +119,14 @@ HC_AT(struct hc_create_vm, vm_flag, 24);
 HC_AT(struct hc_create_vm, req_buf, 32);
 HC_AT(struct hc_create_vm, cpu_affinity, 40);
 
+/* As callers of flavour v1 know it: 16 reserved bytes where the affinity is. */
+struct hc_create_vm_v1 {
+    struct hc_create_vm common;
+    u8 reserved2[8]; /* the second half of them */
+};
+HC_SIZE(struct hc_create_vm_v1, 56, 8);
+HC_AT(struct hc_create_vm_v1, reserved2, 48);
+
 struct hc_create_vcpu {
     u16 vcpu_id;
     u16 pcpu_id;
@@ -134,6 +142,7 @@ struct hc_descriptor_ptr {
 } PACKED;
 HC_SIZE(struct hc_descriptor_ptr, 16, 1);
 HC_AT(struct hc_descriptor_ptr, base, 2);
+HC_AT(struct hc_descriptor_ptr, reserved, 10);
 
 /* SET_VCPU_REGS up to the last member that means something (offset 8 + 283): editions differ in what follows,
  * so nothing behind it is read. */
@@ -161,6 +170,7 @@ struct hc_vcpu_regs {
     u16 ldt_sel;
     u16 tr_sel;
 };
+HC_SIZE(struct hc_vcpu_regs, 288, 8); /* with padding */
 HC_AT(struct hc_vcpu_regs, gdt, 128);
 HC_AT(struct hc_vcpu_regs, idt, 144);
 HC_AT(struct hc_vcpu_regs, rip, 160);
@@ -172,8 +182,13 @@ HC_AT(struct hc_vcpu_regs, ia32_efer, 200);
 HC_AT(struct hc_vcpu_regs, rflags, 208);
 HC_AT(struct hc_vcpu_regs, cs_ar, 248);
 HC_AT(struct hc_vcpu_regs, cs_limit, 252);
+HC_AT(struct hc_vcpu_regs, reserved_64, 216);
+HC_AT(struct hc_vcpu_regs, reserved_32, 256);
 HC_AT(struct hc_vcpu_regs, cs_sel, 268);
 HC_AT(struct hc_vcpu_regs, ss_sel, 270);
+HC_AT(struct hc_vcpu_regs, ds_sel, 272);
+HC_AT(struct hc_vcpu_regs, es_sel, 274);
+HC_AT(struct hc_vcpu_regs, fs_sel, 276);
 HC_AT(struct hc_vcpu_regs, gs_sel, 278);
 HC_AT(struct hc_vcpu_regs, ldt_sel, 280);
 HC_AT(struct hc_vcpu_regs, tr_sel, 282);
@@ -183,10 +198,18 @@ struct hc_set_vcpu_regs {
     u16 reserved0[3];
     struct hc_vcpu_regs regs;
 };
+HC_SIZE(struct hc_set_vcpu_regs, 296, 8); /* as in flavour hsm */
 HC_AT(struct hc_set_vcpu_regs, regs, 8);
 /* What is copied in: the wrapper and the registers, without the padding at the end. */
 #define HC_SET_VCPU_REGS_BYTES (8u + 284u)
 _Static_assert(offsetof(struct hc_vcpu_regs, tr_sel) + 2 == 284, "hypercall-abi.md 3.2: last member");
+
+/* As callers of flavour v1 know it: with four reserved words and more padding, none of which is read. */
+struct hc_set_vcpu_regs_v1 {
+    struct hc_set_vcpu_regs common;
+    u8 reserved[8];
+};
+HC_SIZE(struct hc_set_vcpu_regs_v1, 304, 8);
 
 struct hc_set_ioreq_buffer {
     u64 req_buf;
@@ -217,6 +240,7 @@ struct hc_nmi_entry { /* no call uses it */
     u32 reserved1;
 } ALIGNED(8);
 HC_SIZE(struct hc_nmi_entry, 8, 8);
+HC_AT(struct hc_nmi_entry, reserved1, 4);
 
 struct hc_pci_msix_remap { /* no call reads it */
     u16 virt_bdf;
@@ -230,8 +254,12 @@ struct hc_pci_msix_remap { /* no call reads it */
     u32 vector_ctl;
 };
 HC_SIZE(struct hc_pci_msix_remap, 32, 8);
+HC_AT(struct hc_pci_msix_remap, phys_bdf, 2);
+HC_AT(struct hc_pci_msix_remap, msi_ctl, 4);
 HC_AT(struct hc_pci_msix_remap, msi_addr, 8);
+HC_AT(struct hc_pci_msix_remap, msi_data, 16);
 HC_AT(struct hc_pci_msix_remap, msix, 20);
+HC_AT(struct hc_pci_msix_remap, msix_entry_index, 24);
 HC_AT(struct hc_pci_msix_remap, vector_ctl, 28);
 
 #define HC_VIOAPIC_PINS     48u /* of a user VM's I/O APIC */
@@ -247,6 +275,8 @@ struct hc_intr_monitor {
 HC_SIZE(struct hc_intr_monitor, 392, 8);
 HC_AT(struct hc_intr_monitor, buf_cnt, 4);
 HC_AT(struct hc_intr_monitor, buffer, 8);
+
+#define HC_MAX_PTDEV 24u
 
 enum hc_ptdev_irq_type { HC_IRQ_INTX, HC_IRQ_MSI, HC_IRQ_MSIX };
 
@@ -268,7 +298,9 @@ struct hc_ptdev_irq {
     u8 pad[4];
 } ALIGNED(8);
 HC_SIZE(struct hc_ptdev_irq, 24, 8);
+HC_AT(struct hc_ptdev_irq, virt_bdf, 4);
 HC_AT(struct hc_ptdev_irq, phys_bdf, 6);
+HC_AT(struct hc_ptdev_irq, is.intx.virt_pin, 8);
 HC_AT(struct hc_ptdev_irq, is.intx.phys_pin, 12);
 HC_AT(struct hc_ptdev_irq, is.intx.pic_pin, 16);
 HC_AT(struct hc_ptdev_irq, is.msix.vector_cnt, 8);
@@ -329,8 +361,18 @@ HC_AT(struct hc_gpa2hpa, hpa, 8);
 
 /* ---- power management (sections 3.5, 6.3) ---- */
 
+enum hc_acpi_space {
+    HC_SPACE_MEMORY = 0,
+    HC_SPACE_IO = 1,
+    HC_SPACE_PCI_CONFIG = 2,
+    HC_SPACE_EMBEDDED_CONTROL = 3,
+    HC_SPACE_SMBUS = 4,
+    HC_SPACE_PLATFORM_COMM = 10,
+    HC_SPACE_FIXED_HW = 0x7f,
+};
+
 struct hc_acpi_address { /* not the 12 bytes of ACPI's own structure: see hc_acpi_address_hsm */
-    u8 space_id;
+    u8 space_id;         /* enum hc_acpi_space */
     u8 bit_width;
     u8 bit_offset;
     u8 access_size;
@@ -385,7 +427,10 @@ struct hc_px_data {
     u64 status;
 };
 HC_SIZE(struct hc_px_data, 48, 8);
+HC_AT(struct hc_px_data, power, 8);
 HC_AT(struct hc_px_data, transition_latency, 16);
+HC_AT(struct hc_px_data, bus_master_latency, 24);
+HC_AT(struct hc_px_data, control, 32);
 HC_AT(struct hc_px_data, status, 40);
 
 struct hc_sx_pkg {
@@ -395,6 +440,8 @@ struct hc_sx_pkg {
     u8 pad[4];
 } ALIGNED(8);
 HC_SIZE(struct hc_sx_pkg, 8, 8);
+HC_AT(struct hc_sx_pkg, val_pm1b, 1);
+HC_AT(struct hc_sx_pkg, reserved, 2);
 
 struct hc_pm_s_state_data { /* no call carries it */
     struct hc_acpi_address pm1a_evt;
@@ -407,8 +454,12 @@ struct hc_pm_s_state_data { /* no call carries it */
     u64 wake_vector_64;
 };
 HC_SIZE(struct hc_pm_s_state_data, 96, 8);
+HC_AT(struct hc_pm_s_state_data, pm1b_evt, 16);
+HC_AT(struct hc_pm_s_state_data, pm1a_cnt, 32);
 HC_AT(struct hc_pm_s_state_data, pm1b_cnt, 48);
 HC_AT(struct hc_pm_s_state_data, s3_pkg, 64);
+HC_AT(struct hc_pm_s_state_data, s5_pkg, 72);
+HC_AT(struct hc_pm_s_state_data, wake_vector_32, 80);
 HC_AT(struct hc_pm_s_state_data, wake_vector_64, 88);
 
 /* RDI of PM_GET_CPU_STATE: fields as (shift, width). */
@@ -420,6 +471,7 @@ HC_AT(struct hc_pm_s_state_data, wake_vector_64, 88);
 enum hc_pm_type { HC_PM_PX_CNT, HC_PM_PX_DATA, HC_PM_CX_CNT, HC_PM_CX_DATA };
 
 #define HC_MAX_PSTATE   20u
+#define HC_MAX_CSTATE   8u /* C0 too */
 #define HC_MAX_CX_ENTRY 7u
 
 /* ---- general and debug (section 3.6) ---- */
@@ -439,14 +491,17 @@ struct hc_platform_info {
     u8 reserved1[125];
 } ALIGNED(8);
 HC_SIZE(struct hc_platform_info, 256, 8);
+HC_AT(struct hc_platform_info, reserved0, 2);
 HC_AT(struct hc_platform_info, max_vcpus_per_vm, 128);
 HC_AT(struct hc_platform_info, max_kata_containers, 130);
+HC_AT(struct hc_platform_info, reserved1, 131);
 
 struct hc_hw_info {
     u16 cpu_num;
     u16 reserved[3];
 } ALIGNED(8);
 HC_SIZE(struct hc_hw_info, 8, 8);
+HC_AT(struct hc_hw_info, reserved, 2);
 
 struct hc_sbuf_setup_param { /* also acrn_sbuf_param of section 6.3 */
     u16 pcpu_id;
@@ -458,14 +513,19 @@ HC_SIZE(struct hc_sbuf_setup_param, 16, 8);
 HC_AT(struct hc_sbuf_setup_param, sbuf_id, 4);
 HC_AT(struct hc_sbuf_setup_param, gpa, 8);
 
+enum hc_npk_cmd { HC_NPK_INVALID, HC_NPK_CONF, HC_NPK_ENABLE, HC_NPK_DISABLE, HC_NPK_QUERY };
+enum hc_npk_res { HC_NPK_RES_INVALID, HC_NPK_RES_OK, HC_NPK_RES_KO, HC_NPK_RES_ENABLED, HC_NPK_RES_DISABLED };
+#define HC_NPK_KEEP_LEVEL 0xffffu
+
 struct hc_npk_log_param {
-    u16 cmd;
-    u16 res;
+    u16 cmd; /* enum hc_npk_cmd */
+    u16 res; /* out: enum hc_npk_res */
     u16 loglevel;
     u16 reserved;
     u64 mmio_addr;
 };
 HC_SIZE(struct hc_npk_log_param, 16, 8);
+HC_AT(struct hc_npk_log_param, res, 2);
 HC_AT(struct hc_npk_log_param, loglevel, 4);
 HC_AT(struct hc_npk_log_param, mmio_addr, 8);
 

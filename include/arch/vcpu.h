@@ -181,7 +181,8 @@ void arch_vcpu_apic_push(struct vcpu *v);
 /* APIC_HELP_TPR alone: an exit is wanted when the task priority class falls below this one; 0: never. Own
  * pCPU. */
 void arch_vcpu_apic_threshold(struct vcpu *v, u32 priority_class);
-/* Boot: lets the CPU see guest-physical accesses to the xAPIC page at this address, where it can. */
+/* The VM does not run: lets the CPU see accesses to the xAPIC page at this guest-physical address, where it
+ * can. Again without effect until arch_s2_init(). */
 void arch_vm_apic_window(struct vm *vm, u64 gpa);
 
 /* Guest TSC = host TSC + offset. Also for a vCPU that is not loaded, or loaded on another CPU and not

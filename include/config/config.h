@@ -45,6 +45,7 @@ enum board_quirk {
     QUIRK_NMI_BLOCK_STUCK = 1u << 8,     /* Bochs VMX 2 */
     QUIRK_VMEXIT_DROPS_INTR = 1u << 9,   /* QEMU SVM: an interrupt that another emulator thread raises during
                                             #VMEXIT may   stay in the APIC without reaching the CPU */
+    QUIRK_XSAVEC_SIZE = 1u << 10,        /* Bochs: CPUID.D.1 EBX is not the compacted format's size */
 };
 
 /* How ACPI names a register (ACPI 5.2.3.2); the wire formats of the hypercall ABI are in abi/. */

@@ -12,7 +12,8 @@
 struct user_vm {
     u8 key[CFG_KEY_BYTES]; /* the key it was created with */
     u32 flags;             /* enum hc_vm_flag in force */
-    u64 affinity; /* pCPUs its vCPUs run on, in ascending order; 0: those of the slot, lowest-numbered free first */
+    u64 affinity; /* pCPUs its vCPUs run on, in ascending order; 0: those of the slot, lowest-numbered free
+                     first */
     u64 mapped;   /* bytes mapped now */
 };
 

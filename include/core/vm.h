@@ -20,6 +20,7 @@ enum vm_want {
 struct vm {
     u16 id;
     u16 vcpu_count; /* vCPUs that exist: all of the configuration's, or of a user VM those created so far */
+    u16 ram_hint;   /* block of cfg->mem that was accessed last; atomic, any value below mem_count will do */
     const struct cfg_vm *cfg;
     struct vcpu *vcpus; /* &vcpus[cfg->first_vcpu] */
     u32 state;          /* enum vm_state; written by the control CPU (pCPU of vCPU 0) only, or for a user VM
@@ -27,8 +28,8 @@ struct vm {
     u32 want;           /* enum vm_want, atomic */
     u32 active;         /* vCPUs that have not yet reached STOPPED/OFFLINE; atomic */
     u32 starts;         /* how often it was started */
-    spinlock_t lock; /* protects: second-level tables while the VM is not OFF; of a user VM also state and
-                        everything in core/user_vm.h */
+    spinlock_t lock;    /* protects: second-level tables while the VM is not OFF; of a user VM also state and
+                           everything in core/user_vm.h */
     struct io_space io; /* filled at boot, read-only after */
 };
 

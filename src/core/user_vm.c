@@ -304,20 +304,18 @@ void user_vm_guest_died(struct vcpu *v, const char *why)
     atomic_or(&v->requests, (u32)VCPU_REQ_EVENT);
 }
 
-static struct vcpu *service_vcpu_by_apic_id(u64 apic_id)
+static struct vcpu *online_by_apic_id(const struct vm *vm, u64 apic_id)
 {
-    struct vm *svc = service_vm();
-
-    for (u16 i = 0; i < svc->vcpu_count; i++)
-        if (svc->vcpus[i].apic_id == apic_id && atomic_load(&svc->vcpus[i].state) != VCPU_OFFLINE)
-            return &svc->vcpus[i];
+    for (u16 i = 0; i < vm->vcpu_count; i++)
+        if (vm->vcpus[i].apic_id == apic_id && atomic_load(&vm->vcpus[i].state) != VCPU_OFFLINE)
+            return &vm->vcpus[i];
     return NULL;
 }
 
 int service_offline_cpu(struct vcpu *caller, u64 apic_id)
 {
     static spinlock_t one_at_a_time;
-    struct vcpu *v = service_vcpu_by_apic_id(apic_id);
+    struct vcpu *v = online_by_apic_id(caller->vm, apic_id);
 
     if (!v)
         return 0;

@@ -196,7 +196,7 @@ static void start(struct vm *vm)
     struct vcpu_boot_state boot;
     int r;
 
-    if (CFG_SERVICE && vm == service_vm())
+    if (CFG_SERVICE && vm->cfg->kind == VM_SERVICE)
         prepare_service(vm);
 
     if (life[vm->id].dirty)
@@ -250,7 +250,7 @@ static void service_off(struct vm *vm)
     bool stopped = vm->state == VM_STATE_POWERING_OFF;
     u32 want = atomic_xchg(&vm->want, 0);
 
-    if (CFG_SERVICE && stopped && vm == service_vm())
+    if (CFG_SERVICE && stopped && vm->cfg->kind == VM_SERVICE)
         end_service(vm);
     atomic_store(&vm->state, VM_STATE_OFF);
     if (want & (VM_WANT_START | VM_WANT_RESTART)) {

@@ -10,10 +10,6 @@
 #define MB_MAGIC   0x2badb002
 #define MBI_MMAP   44 /* mmap_length, mmap_addr */
 #define PARAMETERS 0x1b0
-#define LOCK_VMX   1 /* flag: leave VMX locked off, as some firmware does (SDM vol. 3C 23.7) */
-
-#define MSR_FEATURE_CONTROL  0x3a
-#define FEATURE_CONTROL_LOCK 1
 #define MEMORY_END 0xe10dc5b0
 
     .code16
@@ -67,13 +63,7 @@ protected:
     movl memory_end, %eax
     cmpl $MEMORY_END, (%eax)
     jne damaged
-    testl $LOCK_VMX, flags
-    jz 1f
-    movl $MSR_FEATURE_CONTROL, %ecx
-    movl $FEATURE_CONTROL_LOCK, %eax
-    xorl %edx, %edx
-    wrmsr
-1:  movl information, %ebx
+    movl information, %ebx
     movl %edi, MBI_MMAP(%ebx)
     movl $MAP, MBI_MMAP + 4(%ebx)
     movl $MB_MAGIC, %eax
@@ -116,8 +106,6 @@ entry:
     .long 0 /* of the image's entry point */
 memory_end:
     .long 0 /* of the mark behind the last byte that Bochs puts into RAM */
-flags:
-    .long 0
     .org 510
     .word 0xaa55
     .section .note.GNU-stack, "", @progbits

@@ -43,6 +43,7 @@ static const struct bit quirks[] = {
     {"shadow-not-loaded", QUIRK_SHADOW_NOT_LOADED},
     {"virq-cr8-abort", QUIRK_VIRQ_CR8_ABORT},
     {"vmexit-invalid-32", QUIRK_VMEXIT_INVALID_32},
+    {"xsavec-size", QUIRK_XSAVEC_SIZE},
 };
 static const struct bit vm_flags[] = {
     {"autostart", VM_FLAG_AUTOSTART},

@@ -409,12 +409,23 @@ def test_backend_refuses(suite):
 
 # ---- all of it -------------------------------------------------------------------------------------------------------------------
 
+def size_of(text):
+    """Bytes of a size as the schemas allow it."""
+    unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1])
+    return int(text[:-1]) * unit if unit else int(text, 0)
+
+
 def pairs():
-    """Every board and scenario of the project that go together."""
+    """Every board and scenario of the project that go together: CPUs and RAM are there for all."""
     for scenario in sorted(glob.glob(os.path.join(ROOT, "scenarios", "*.xml"))):
-        highest = max(int(cpu.get("id")) for cpu in ElementTree.parse(scenario).getroot().iter("cpu"))
+        root = ElementTree.parse(scenario).getroot()
+        highest = max(int(cpu.get("id")) for cpu in root.iter("cpu"))
+        wanted = max([sum(size_of(ram.get("size")) for ram in root.iter("ram"))] +
+                     [size_of(memory.get("limit")) for memory in root.iter("memory") if memory.get("limit")])
         for board in sorted(glob.glob(os.path.join(ROOT, "boards", "*.xml"))):
-            if len(ElementTree.parse(board).getroot().findall("cpu/core")) > highest:
+            machine = ElementTree.parse(board).getroot()
+            ram = sum(size_of(ram.get("size")) for ram in machine.iter("ram"))
+            if len(machine.findall("cpu/core")) > highest and ram > wanted:
                 yield board, scenario
 
 

@@ -24,7 +24,7 @@ const char options_help[] =
     "  --kernel FILE       a bzImage, or an ELF program that starts in 32-bit protected mode (multiboot)\n"
     "  --initrd FILE       initial RAM disk, or the module of a multiboot program\n"
     "  --cmdline TEXT      the kernel's command line; @tsc_khz@ in it becomes the TSC's rate\n"
-    "  --cpus N            vCPUs, 1 to 8 (left out: 1)\n"
+    "  --cpus N            vCPUs, 1 to 8 (left out: what the slot gives)\n"
     "  --memory SIZE       such as 128M (left out: that); a multiple of 2M, at most 3G\n"
     "  --small-pages       memory from ordinary pages; else from huge pages, which must be reserved\n"
     "  --console KIND      stdio, pty, socket:PATH or none (left out: none)\n"
@@ -210,6 +210,11 @@ static int check(struct options *options, unsigned ids, char *error, size_t size
 {
     if (options->name == NULL || options->kernel == NULL)
         return refuse(error, size, "--name and --kernel are needed; --help explains them");
+    if (options->cpus == 0)
+        options->cpus = options->affinity != 0 ? (unsigned)__builtin_popcountll(options->affinity) : ids;
+    if (options->cpus > MAX_VCPUS)
+        return refuse(error, size, "--affinity 0x%llx has more than %u CPUs",
+                      (unsigned long long)options->affinity, MAX_VCPUS);
     if (options->affinity != 0 && (unsigned)__builtin_popcountll(options->affinity) != options->cpus)
         return refuse(error, size, "--affinity 0x%llx has another number of CPUs than --cpus %u",
                       (unsigned long long)options->affinity, options->cpus);
@@ -222,7 +227,6 @@ int options_parse(struct options *options, int argc, char **argv, char *error, s
 {
     unsigned ids = 0;
     memset(options, 0, sizeof(*options));
-    options->cpus = 1;
     options->memory = DEFAULT_SIZE;
     options->cmdline = "";
     options->console = CONSOLE_NONE;

@@ -16,8 +16,8 @@ struct options {
     enum mode mode;
     const char *name;
     uint8_t key[KEY_BYTES]; /* what CREATE_VM names: the name padded with zeros, or the bytes of a UUID */
-    unsigned cpus;
-    uint64_t memory; /* bytes, a multiple of 2 MiB */
+    unsigned cpus;          /* 0: as many as the slot gives */
+    uint64_t memory;        /* bytes, a multiple of 2 MiB */
     const char *kernel;
     const char *initrd;  /* or NULL */
     const char *cmdline; /* never NULL */

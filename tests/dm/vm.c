@@ -249,7 +249,8 @@ static int load_images(struct vm *vm, struct entry *entry)
         return -1;
     if (map_file(vm->options.initrd, &initrd) == 0) {
         uint8_t *tables = guest_at(&vm->memory, GUEST_ACPI, GUEST_HIGH - GUEST_ACPI);
-        acpi_build(tables, GUEST_HIGH - GUEST_ACPI, GUEST_ACPI, vm->options.cpus, vm->options.apic_ids);
+        acpi_build(tables, GUEST_HIGH - GUEST_ACPI, GUEST_ACPI,
+                   vm->options.cpus != 0 ? vm->options.cpus : vm->vcpu_count, vm->options.apic_ids);
         result = load_guest(&vm->memory, kernel.data, kernel.size, initrd.data, initrd.size, cmdline,
                             GUEST_ACPI, entry, error, sizeof(error));
         if (result != 0)
@@ -307,10 +308,15 @@ static int make_vm(struct vm *vm)
     vm->state = VM_PAUSED;
     vm->vmid = creation.vmid;
     vm->vcpu_count = creation.vcpu_num;
-    /* Without an affinity the slot gives what it has; the guest is told of as many as were asked for. */
+    /* Without an affinity the slot gives what it has; the guest is told of as many as were asked for, if a
+     * number was. */
     if (vm->vcpu_count < vm->options.cpus) {
         complain("%s: the slot gives %u vCPUs, not %u: its other CPUs are taken", vm->options.name,
                  vm->vcpu_count, vm->options.cpus);
+        return -1;
+    }
+    if (vm->vcpu_count > MAX_VCPUS) {
+        complain("%s: the slot gives %u vCPUs, more than %u", vm->options.name, vm->vcpu_count, MAX_VCPUS);
         return -1;
     }
     return 0;

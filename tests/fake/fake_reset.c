@@ -11,11 +11,13 @@ extern void fake_reset_platform(void) FAKE;
 extern void fake_reset_log(void) FAKE;
 extern void fake_reset_cfg(void) FAKE;
 extern void fake_reset_ioreq(void) FAKE;
+extern void fake_reset_apic(void) FAKE;
 
 void fake_reset(void)
 {
-    void (*const parts[])(void) = {fake_reset_arch,     fake_reset_s2,  fake_reset_vcpu, fake_reset_run,
-                                   fake_reset_platform, fake_reset_log, fake_reset_cfg,  fake_reset_ioreq};
+    void (*const parts[])(void) = {fake_reset_arch, fake_reset_s2,       fake_reset_vcpu,
+                                   fake_reset_run,  fake_reset_platform, fake_reset_log,
+                                   fake_reset_cfg,  fake_reset_ioreq,    fake_reset_apic};
 
     for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
         if (parts[i])

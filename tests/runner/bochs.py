@@ -28,7 +28,6 @@ LOADER = os.path.join(ROOT, "tests/boot/bochs_loader.S")
 DEFAULT_IPS = 50000000
 DISK_BYTES = 16 * 63 * 512  # one cylinder: the least that Bochs takes for a disk
 LOADER_PARAMETERS = 0x1b0
-LOADER_LOCK_VMX = 1
 MEMORY_STEP = 64 << 10  # at most as large as the pieces in which Bochs makes memory
 MEMORY_END = b"\xb0\xc5\x0d\xe1"  # the boot sector looks for it: all of the file is where it should be
 
@@ -128,10 +127,9 @@ def write_fast_boot(work, config, where):
     base, entry, image = flat_image(where["kernel"])
     at = -(-(config["hv"]["base"] + config["hv"]["size"]) // PAGE) * PAGE
     sector = assemble_loader(work)
-    flags = LOADER_LOCK_VMX if where.get("lock_vmx") else 0
     memory = image.ljust(at - base, b"\0") + package(at, where["modules"], where.get("append", ""))
     memory += MEMORY_END
-    struct.pack_into("<IIII", sector, LOADER_PARAMETERS, at, entry, base + len(memory) - len(MEMORY_END), flags)
+    struct.pack_into("<III", sector, LOADER_PARAMETERS, at, entry, base + len(memory) - len(MEMORY_END))
     files = {"boot.img": bytes(sector).ljust(DISK_BYTES, b"\0"), "memory.bin": memory}
     for name, data in files.items():
         write_file(os.path.join(work, name), data)
@@ -219,7 +217,7 @@ class Machine(machine.Machine):
     patience = 4
 
     def __init__(self, config, channels, log_dir, icount=False, cpus=None, **where):
-        """where: as for qemu.command_line(); lock_vmx: the boot sector locks VMX off, as some firmware does. icount: every run is repeatable here."""
+        """where: as for qemu.command_line(). icount: every run is repeatable here."""
         del icount
         self.config, self.cpus, self.where = config, cpus, where
         self.wire = bytearray()  # all that came out of the serial port

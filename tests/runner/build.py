@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+import xml.etree.ElementTree as ElementTree
 
 import sources
 from common import (BUILD, BUILD_SPACE, ROOT, Problem, Ticker, check_name, names_in, need_space, run_logged, say, tail, xml_description)
@@ -161,11 +162,20 @@ def valid_pairs(bhc):
     return pairs
 
 
+def board_quirks(name):
+    """The emulator faults that a board's file names."""
+    try:
+        return [quirk.get("name") for quirk in ElementTree.parse(os.path.join(ROOT, "boards", name + ".xml")).getroot().iter("quirk")]
+    except (OSError, ElementTree.ParseError):
+        return []
+
+
 def listing(as_json):
     pairs = valid_pairs(build_bhc(quiet=True))
     if as_json:
         print(json.dumps({
-            "boards": [{"name": name, "description": xml_description("boards", name)} for name in names_in("boards")],
+            "boards": [{"name": name, "description": xml_description("boards", name), "quirks": board_quirks(name)}
+                       for name in names_in("boards")],
             "scenarios": [{"name": name, "description": xml_description("scenarios", name)} for name in names_in("scenarios")],
             "pairs": [{"board": board, "scenario": scenario} for (board, scenario), wrong in sorted(pairs.items()) if wrong is None],
         }, indent=2))
@@ -174,6 +184,8 @@ def listing(as_json):
         print(folder.capitalize())
         for name in names_in(folder):
             print("  %-16s %s" % (name, xml_description(folder, name)))
+            if folder == "boards" and board_quirks(name):
+                print("  %-16s   quirks: %s" % ("", " ".join(board_quirks(name))))
         print()
     print("Valid pairs (./bulkhead build SCENARIO --board BOARD)")
     for board in names_in("boards"):

@@ -67,6 +67,42 @@ def layer_lint_bites():
     return len(breaches)
 
 
+def vendor():
+    output = run_tool([PYTHON, "tests/lint/vendor.py"], "vendor lint")
+    need(re.search(r"^[1-9]\d+ files checked, 0 complaints$", output, re.MULTILINE), output)
+
+
+def vendor_lint_bites():
+    """The vendor lint finds each way in which code could choose by vendor, and leaves the backends alone."""
+    import tempfile
+    breaches = {
+        "src/core/a.c": "int f(void) { return cfg_board.vendor == 0; }\n",
+        "src/x86/vdev/b.c": "#ifdef WITH_VMX\n#endif\n",
+        "src/x86/hw/c.c": "if (hw_features.features & FEAT_SVM)\n",
+        "src/x86/guest/d.c": "    if (who == FOR_AMD)\n",
+        "include/core/e.h": "#if defined(INTEL)\n#endif\n",
+        "src/hcall/f.c": 'static const char *v = "GenuineIntel";\n',
+    }
+    sound = {
+        "src/x86/vmx/g.c": "if (cfg_board.vendor == CPU_VENDOR_INTEL)\n",
+        "src/x86/guest/h.c": "/* cfg_board.vendor */\n    {0x1, FOR_AMD},\n",
+        "include/core/i.h": "#ifndef BH_CORE_I_H\n#define BH_CORE_I_H\n#endif\n",
+    }
+    with tempfile.TemporaryDirectory() as work:
+        for path, text in list(breaches.items()) + list(sound.items()):
+            os.makedirs(os.path.dirname(os.path.join(work, path)), exist_ok=True)
+            with open(os.path.join(work, path), "w", encoding="utf-8") as file:
+                file.write(text)
+        done = subprocess.run([PYTHON, os.path.join(ROOT, "tests/lint/vendor.py"), work], stdout=subprocess.PIPE, check=False)
+        output = done.stdout.decode()
+        need(done.returncode == 1, "it accepts a tree full of breaches")
+        for path in breaches:
+            need(path + ":" in output, "it does not find the breach in " + path)
+        for path in sound:
+            need(path + ":" not in output, "it complains about " + path)
+    return len(breaches) + len(sound)
+
+
 def formatting():
     files = sources("src", "include", "gen", "tests")
     output = subprocess.run(["clang-format", "--dry-run", "--Werror", "--ferror-limit=3"] + files, cwd=ROOT, check=False,
@@ -111,8 +147,8 @@ def analysis_build():
     return build
 
 
-def hypervisor_files():
-    return sources("src", suffixes=(".c",))
+def analysed_files():
+    return sources("src", "gen", "tests/dm", suffixes=(".c",))
 
 
 def cppcheck():
@@ -121,19 +157,20 @@ def cppcheck():
               "--suppress=missingIncludeSystem", "--suppress=checkersReport", "--template={file}:{line}: {severity}: {id}: {message}"]
     run_tool(common + ["-Iinclude", "-Isrc", "-Isrc/x86/include", "-I" + build.path("gen"), "-D__x86_64__=1", "src"], "cppcheck of src")
     run_tool(common + ["-Iinclude", "-Isrc", "-Igen/bhc", "gen/bhc"], "cppcheck of gen")
-    return len(hypervisor_files()) + len(sources("gen", suffixes=(".c",)))
+    run_tool(common + ["-Iinclude", "-Itests/dm", "-D__x86_64__=1", "tests/dm"], "cppcheck of tests/dm")
+    return len(analysed_files())
 
 
 def header_digest():
     digest = hashlib.sha256()
-    for path in sources("include", "src", "gen", suffixes=(".h", ".yaml")) + [os.path.relpath(TIDY_CONFIG, ROOT)]:
+    for path in sources("include", "src", "gen", "tests/dm", suffixes=(".h", ".yaml")) + [os.path.relpath(TIDY_CONFIG, ROOT)]:
         with open(os.path.join(ROOT, path), "rb") as file:
             digest.update(path.encode() + b"\0" + file.read())
     return digest
 
 
 def clang_tidy(quick):
-    """Every C file of src and gen. What was clean and has not changed since (nor any header) is not analysed again. quick: the analyser
+    """Every C file of src, gen and the device model. What was clean and has not changed since (nor any header) is not analysed again. quick: the analyser
     follows fewer paths through long functions, which takes a third of the time."""
     depth = 20000 if quick else 225000  # nodes of a function's exploded graph; the latter is clang's own limit
     build = analysis_build()
@@ -158,7 +195,7 @@ def clang_tidy(quick):
             open(stamp, "w", encoding="utf-8").close()
             return ""
         return "\n".join(lines) or done.stdout.decode("utf-8", "replace")[-2000:]
-    files = hypervisor_files() + sources("gen", suffixes=(".c",))
+    files = analysed_files()
     files.sort(key=lambda path: os.path.getsize(os.path.join(ROOT, path)), reverse=True)  # the longest first, so that none is left for last
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         found = [text for text in pool.map(one, files) if text]
@@ -266,7 +303,8 @@ def unit_targets():
 
 
 def tests(quick):
-    out = [Test("lint.layers", layers), Test("lint.layers_bite", layer_lint_bites), Test("lint.format", formatting),
+    out = [Test("lint.layers", layers), Test("lint.layers_bite", layer_lint_bites), Test("lint.vendor", vendor),
+           Test("lint.vendor_bites", vendor_lint_bites), Test("lint.format", formatting),
            Test("lint.shell", shell_scripts), Test("lint.python", python_compiles), Test("lint.cppcheck", cppcheck),
            Test("lint.clang_tidy", lambda: clang_tidy(quick), chain="tidy"), Test("unit.runner", runner_self_tests), Test("unit.meson", unit_tests, chain="unit")]
     if not quick:

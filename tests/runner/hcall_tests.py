@@ -82,7 +82,7 @@ PROGRAMS = [
 
 
 def run_program(name, scenario, board, judge):
-    guests = [program for program, of, on, _ in PROGRAMS if (of, on) == (scenario, board)]
+    guests = [program for program, of, _, _ in PROGRAMS if of == scenario]
     made = Build(board, scenario).make(guests=guests + ["neighbour"], quiet=True)
     with Session(made, name, {"subject": made.path("tests/guests/%s.elf" % name)}) as session:
         session.expect("neighbour", r"^neighbour ready$")
@@ -92,9 +92,15 @@ def run_program(name, scenario, board, judge):
     return passed + 1
 
 
+# The other backend's machine. Its emulator has at most 8 CPUs, so that the scenario for 12 runs on the first backend only.
+VMX_BOARD = "bochs-skylake-6"
+
+
 def tests():
     out = []
     for name, scenario, board, judge in PROGRAMS:
-        out.append(Test("hcall." + name.replace("hcall_", ""), lambda name=name, scenario=scenario, board=board, judge=judge:
-                        run_program(name, scenario, board, judge)))
+        boards = [("", board)] + ([(".vmx", VMX_BOARD)] if board == DEFAULT_BOARD else [])
+        for suffix, on in boards:
+            out.append(Test("hcall%s.%s" % (suffix, name.replace("hcall_", "")), lambda name=name, scenario=scenario, on=on, judge=judge:
+                            run_program(name, scenario, on, judge)))
     return out

@@ -34,7 +34,7 @@ def wait_until(what, condition, timeout=120):
 
 def relayed(boot, name, pattern, mark, timeout=BOOT_TIMEOUT):
     """Waits for a line of a user VM on the service VM's console."""
-    return boot.get().expect("service", r"^\[%s\] .*%s" % (name, pattern), timeout, mark)
+    return boot.get().expect("service", r"\[%s\] .*%s" % (name, pattern), timeout, mark)
 
 
 def in_user_vm(boot, name, commands):

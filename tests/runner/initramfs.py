@@ -81,7 +81,7 @@ esac
 case $command in
   start)
     shift 2
-    setsid taskset 1 dm --name "$name" --cpus 2 --memory 128M --kernel /boot/vmlinuz --initrd /boot/initramfs \
+    setsid taskset 1 dm --name "$name" --memory 128M --kernel /boot/vmlinuz --initrd /boot/initramfs \
       --cmdline "console=ttyS0 tsc_early_khz=@tsc_khz@ tsc=reliable panic=-1 quiet bh.name=$name" \
       --console "socket:/run/$name.console" --relay "[$name] " --control "/run/$name.control" "$@" </dev/null >/dev/console 2>&1 &
     ;;

@@ -60,7 +60,8 @@ def all_tests(quick):
         import hsm_tests
         import linux_tests
         import bench
-        out += guest_tests.tests() + hcall_tests.tests() + boot_tests.tests() + linux_tests.tests() + hsm_tests.tests() + bench.tests()
+        import vmx_tests
+        out += guest_tests.tests() + hcall_tests.tests() + boot_tests.tests() + linux_tests.tests() + hsm_tests.tests() + vmx_tests.tests() + bench.tests()
     return out
 
 

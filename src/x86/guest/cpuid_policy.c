@@ -157,6 +157,14 @@ static void fix_xsave(const struct vm *vm, struct cpuid_regs *r)
     r->ecx = r->eax ? size : 0;
 }
 
+/* XSAVEC, without whose area's size it is of no use. */
+static void fix_xsavec(const struct vm *vm, struct cpuid_regs *r)
+{
+    (void)vm;
+    if (cfg_board.quirks & QUIRK_XSAVEC_SIZE)
+        r->eax &= ~B(1);
+}
+
 static void fix_hv_features(const struct vm *vm, struct cpuid_regs *r)
 {
     /* bit 0: service VM (hypercall-abi.md section 2) */
@@ -216,7 +224,7 @@ const struct cpuid_policy cpuid_policies[] = {
     {0xb, 0, FOR_ANY, {0}, {0, 1, 0x100, 0}, NULL},
     {0xb, 1, FOR_ANY, {0}, {0, 0, 0x201, 0}, fix_topology_core},
     {0xd, 0, FOR_ANY, {CPUID_XCR0, 0, 0, 0}, {0}, fix_xsave},
-    {0xd, 1, FOR_ANY, {FD_1_EAX, 0, 0, 0}, {0}, NULL},
+    {0xd, 1, FOR_ANY, {FD_1_EAX, 0, 0, 0}, {0}, fix_xsavec},
     {0xd, 2, FOR_ANY, {ALL, ALL, ALL, 0}, {0}, NULL}, /* AVX: size, offset, alignment */
     {0xd, 5, FOR_ANY, {ALL, ALL, ALL, 0}, {0}, NULL}, /* AVX-512 */
     {0xd, 6, FOR_ANY, {ALL, ALL, ALL, 0}, {0}, NULL},

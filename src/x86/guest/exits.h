@@ -28,6 +28,20 @@ enum x86_vector {
     X86_XM = 19,
 };
 
+/* SDM vol. 3A table 6-5, APM vol. 2 table 8-5: exceptions of which two in a row make a double fault. */
+static inline bool exception_is_contributory(u8 vector)
+{
+    return vector == X86_DE || (vector >= X86_TS && vector <= X86_GP);
+}
+/* Whether `second`, raised while `first` was being delivered, makes a double fault; else it takes its place.
+ */
+static inline bool exceptions_make_double_fault(u8 first, u8 second)
+{
+    if (exception_is_contributory(first))
+        return exception_is_contributory(second);
+    return first == X86_PF && (exception_is_contributory(second) || second == X86_PF);
+}
+
 /* Queues an exception for the guest; cr2 matters for #PF only. */
 void guest_exception(struct vcpu *v, u8 vector, bool has_error, u32 error, u64 cr2);
 static inline void guest_ud(struct vcpu *v)

@@ -357,6 +357,7 @@ static const struct {
     enum policy_for who;
 } rows[] = {{0, 0}, ALL_MSRS(X)};
 #undef X
+_Static_assert(ARRAY_SIZE(rows) <= 256, "a line is a u8");
 
 /* MSR to line, so that finding the policy costs a handful of instructions; those of the board's processor are
  * filled in at boot. */
@@ -381,10 +382,11 @@ void guest_msr_init(void)
     memset(ext_line, 0, sizeof(ext_line));
     memset(amd_line, 0, sizeof(amd_line));
     de_cfg_line = 0;
-    for (u8 line = 1; line < ARRAY_SIZE(rows); line++) {
-        u32 index = rows[line].index;
+    for (u32 i = 1; i < ARRAY_SIZE(rows); i++) {
+        u8 line = (u8)i;
+        u32 index = rows[i].index;
 
-        if (!policy_applies(rows[line].who))
+        if (!policy_applies(rows[i].who))
             continue;
         if (index < LOW_END)
             low_line[index] = line;

@@ -138,6 +138,11 @@ void arch_cpu_kick(u32 pcpu)
         lapic_send(percpu_of(pcpu)->apic_id, by_nmi ? ICR_NMI : ICR_FIXED | VEC_KICK);
 }
 
+void lapic_kick_self(void)
+{
+    lapic_send(this_percpu()->apic_id, ICR_FIXED | VEC_KICK);
+}
+
 void lapic_timer_set(u32 count)
 {
     reg_write(LAPIC_TIMER_INIT, count);

@@ -19,6 +19,8 @@ void lapic_eoi(void);
 /* Writes the task priority (0) again: the APIC looks anew at what is requested. */
 void lapic_reconsider(void);
 void lapic_clear_error(void);
+/* Leaves an interrupt pending for the calling CPU. */
+void lapic_kick_self(void);
 /* Sends to one APIC id; waits for an earlier send to have been accepted. */
 void lapic_send(u32 apic_id, u32 icr_low);
 /* Sends to every other CPU of the machine. */

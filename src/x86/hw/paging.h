@@ -51,8 +51,8 @@ static inline u64 mmio_va(u32 slot, u64 phys)
     return MMIO_BASE + slot * PAGE_SIZE + (phys & PAGE_MASK);
 }
 
-/* One access of 1, 2, 4 or 8 bytes to device memory at any physical address, within a page, through an uncached
- * window. */
+/* One access of 1, 2, 4 or 8 bytes to device memory at any physical address, within a page, through an
+ * uncached window. */
 u64 mmio_phys_read(u64 phys, u32 size);
 void mmio_phys_write(u64 phys, u32 size, u64 val);
 

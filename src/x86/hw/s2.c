@@ -65,9 +65,11 @@ static u64 *new_table(struct vm *vm)
     return t;
 }
 
-static u64 *root(const struct vm *vm)
+static u64 *roots[CFG_VMS];
+
+static inline u64 *root(const struct vm *vm)
 {
-    return slice_page(vm, 0);
+    return roots[vm->id];
 }
 
 hpa_t s2_root(const struct vm *vm)
@@ -79,7 +81,8 @@ void arch_s2_init(struct vm *vm)
 {
     delta = (u64)pages - va_to_hpa(pages).v;
     memset(&pool[vm->id], 0, sizeof(pool[vm->id]));
-    ASSERT(new_table(vm) == root(vm));
+    roots[vm->id] = new_table(vm);
+    ASSERT(roots[vm->id] == slice_page(vm, 0));
 }
 
 /* The table below *slot, made or split from a large leaf when needed. NULL: pool used up. */
@@ -237,7 +240,8 @@ static u64 bits_of(u32 prot)
 {
     u64 bits = s2_leaf_bits(prot);
 
-    return bits && (prot & MEM_DEV) ? bits | S2_SW_DEV : bits;
+    /* What is mapped can be read, whatever was asked for: neither format knows better. */
+    return bits ? bits | (u64)(prot | MEM_R) << S2_PROT_SHIFT : 0;
 }
 
 int arch_s2_map(struct vm *vm, gpa_t gpa_, hpa_t hpa_, u64 size, u32 prot)
@@ -308,7 +312,7 @@ static inline bool leaf(u64 e, u64 addr, u64 span, struct s2_leaf *out)
 
     out->hpa = hpa((e & S2_ADDR & ~(span - 1)) | off);
     out->left = span - off;
-    out->prot = s2_leaf_prot(e) | ((e & S2_SW_DEV) ? MEM_DEV : 0);
+    out->prot = (u8)(e >> S2_PROT_SHIFT);
     return true;
 }
 

@@ -16,13 +16,14 @@ struct vm;
 #define S2_TABLE   7ULL
 #define S2_PRESENT 7ULL
 #define S2_ADDR    0x000ffffffffff000ULL
-#define S2_SW_DEV  BIT64(52) /* free for software in both formats: MEM_DEV */
+/* Bits 59:52 mean nothing to either format as the hypervisor uses them (no protection keys, no sub-page
+ * features): a leaf keeps its enum mem_prot there, so that a lookup need not decode attributes. */
+#define S2_PROT_SHIFT 52
+#define S2_PROT_MASK  (0xffULL << S2_PROT_SHIFT)
 
-/* Attribute bits of a leaf with rights and type prot (enum mem_prot), without address and S2_LARGE; 0 when no
- * access is allowed. */
+/* Attribute bits of a leaf with rights and type prot (enum mem_prot), without address, S2_LARGE and the copy
+ * of prot; 0 when no access is allowed. */
 u64 s2_leaf_bits(u32 prot);
-/* The way back; S2_SW_DEV is the caller's business. */
-u32 s2_leaf_prot(u64 entry);
 
 /* The VM's top table. */
 hpa_t s2_root(const struct vm *vm);

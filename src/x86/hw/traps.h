@@ -5,10 +5,11 @@
 #include <lib/types.h>
 
 /* Host interrupt vectors. */
-#define VEC_TIMER    0xe0
-#define VEC_KICK     0xe1
-#define VEC_UART     0xe2
-#define VEC_POSTED   0xe3 /* a guest's interrupt waits; the CPU takes it without the host while the guest runs */
+#define VEC_TIMER 0xe0
+#define VEC_KICK  0xe1
+#define VEC_UART  0xe2
+#define VEC_POSTED                                                                                           \
+    0xe3 /* a guest's interrupt waits; the CPU takes it without the host while the guest runs */
 #define VEC_ERROR    0xfe
 #define VEC_SPURIOUS 0xff
 

@@ -3,6 +3,7 @@
 #include <arch/cpu.h>
 #include <core/vm.h>
 #include "x86/guest/exits.h"
+#include "x86/hw/lapic.h"
 #include "x86/svm/svm.h"
 
 #define RFLAGS_IF BIT64(9)
@@ -112,19 +113,6 @@ bool arch_vcpu_event_queued(struct vcpu *v)
     return (s->vmcb->eventinj & EVT_VALID) || s->redeliver.valid;
 }
 
-/* SDM vol. 3A table 6-5 / APM vol. 2 table 8-5: which exceptions combine into #DF. */
-static bool contributory(u8 vector)
-{
-    return vector == X86_DE || (vector >= X86_TS && vector <= X86_GP);
-}
-
-static bool makes_double_fault(u8 first, u8 second)
-{
-    if (contributory(first))
-        return contributory(second);
-    return first == X86_PF && (contributory(second) || second == X86_PF);
-}
-
 static void inject_exception(struct svm_vcpu *s, const struct guest_event *e)
 {
     u64 inj = s->vmcb->eventinj;
@@ -139,7 +127,7 @@ static void inject_exception(struct svm_vcpu *s, const struct guest_event *e)
                 vm_guest_fatal(s->v, "triple fault");
                 return;
             }
-            if (makes_double_fault(first, e->vector)) {
+            if (exceptions_make_double_fault(first, e->vector)) {
                 queue(s, EVT_EXCEPTION, X86_DF, true, 0);
                 return;
             }
@@ -205,7 +193,7 @@ void arch_vcpu_nmi_window(struct vcpu *v, bool on)
     if (on && !s->nmi_blocked) {
         /* Only a shadow or a queued event is in the way: the pending host interrupt makes the guest exit
          * behind it. */
-        arch_cpu_kick(v->pcpu);
+        lapic_kick_self();
     }
 }
 

@@ -27,12 +27,3 @@ u64 s2_leaf_bits(u32 prot)
         e |= NPT_PCD | NPT_PWT;
     return e;
 }
-
-u32 s2_leaf_prot(u64 e)
-{
-    u32 prot = MEM_R | ((e & NPT_W) ? MEM_W : 0) | ((e & NPT_NX) ? 0 : MEM_X);
-
-    if (e & NPT_PCD)
-        return prot | MEM_UC;
-    return prot | ((e & NPT_PWT) ? MEM_WT : 0);
-}

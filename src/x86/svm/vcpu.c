@@ -17,10 +17,10 @@ static struct vmcb vmcbs[CFG_VCPUS];
 static u8 hsave[CFG_PCPUS][4096] ALIGNED(4096);
 u32 svm_features;
 
-#define DR6_RESET   0xffff0ff0ULL
-#define DR7_RESET   0x400ULL
-#define PAT_RESET   0x0007040600070406ULL
-#define CR0_ET      BIT64(4)
+#define DR6_RESET 0xffff0ff0ULL
+#define DR7_RESET 0x400ULL
+#define PAT_RESET 0x0007040600070406ULL
+#define CR0_ET    BIT64(4)
 
 /* One vCPU is pinned to each CPU, so one ASID serves them all; VCPU_REQ_FLUSH empties it when the tables
  * change. */

@@ -65,6 +65,8 @@ void arch_vm_reset(struct vm *vm)
 
     if (is_service(vm))
         arch_host_quiesce(vm);
+    if (CFG_APIC_ASSIST)
+        arch_vm_apic_window(vm, PLAT_LAPIC_BASE);
     for (i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
 

@@ -525,6 +525,4 @@ void vlapic_init(struct vm *vm)
         vlapic_reset(l->vcpu);
     }
     io_register_mmio(vm, PLAT_LAPIC_BASE, PLAT_LAPIC_SIZE, page_access, NULL);
-    if (CFG_APIC_ASSIST)
-        arch_vm_apic_window(vm, PLAT_LAPIC_BASE);
 }

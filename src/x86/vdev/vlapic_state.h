@@ -101,6 +101,7 @@ struct vlapic {
     u32 file[LR_COUNT * LAPIC_STRIDE];
 #endif
     u32 help;      /* enum arch_apic_help that the CPU gives in the present mode */
+    u32 shift;     /* log2 of the timer's divider */
     u32 svr, lvtt; /* SVR and LVT timer as they were last acted upon: the CPU may write the file first */
 
     u64 base_msr;
@@ -111,7 +112,6 @@ struct vlapic {
     u64 expiry;       /* when the count reaches zero (next time, if periodic); TIMER_OFF when stopped */
     u64 period;       /* ticks of one full count */
     u64 tsc_deadline; /* guest's IA32_TSC_DEADLINE, 0: disarmed */
-    u32 shift;        /* log2 of the divider */
     struct timer timer;
 } ALIGNED(LAPIC_ALIGNED);
 

@@ -30,21 +30,3 @@ u64 s2_leaf_bits(u32 prot)
     return EPT_R | ((prot & MEM_W) ? EPT_W : 0) | ((prot & MEM_X) ? EPT_X : 0) |
            (type_of(prot) << EPT_TYPE_SHIFT);
 }
-
-u32 s2_leaf_prot(u64 e)
-{
-    u32 prot = MEM_R | ((e & EPT_W) ? MEM_W : 0) | ((e & EPT_X) ? MEM_X : 0);
-
-    switch (field_get(e, EPT_TYPE_SHIFT, 3)) {
-    case TYPE_UC:
-        return prot | MEM_UC;
-    case TYPE_WC:
-        return prot | MEM_WC;
-    case TYPE_WT:
-        return prot | MEM_WT;
-    case TYPE_WP:
-        return prot | MEM_WP;
-    default:
-        return prot;
-    }
-}

@@ -115,19 +115,6 @@ bool arch_vcpu_nmi_ready(struct vcpu *v)
     return !shadow(BLOCK_STI | BLOCK_MOV_SS | BLOCK_NMI) && !arch_vcpu_event_queued(v);
 }
 
-/* SDM vol. 3A table 6-5: which exceptions combine into #DF. */
-static bool contributory(u8 vector)
-{
-    return vector == X86_DE || (vector >= X86_TS && vector <= X86_GP);
-}
-
-static bool makes_double_fault(u8 first, u8 second)
-{
-    if (contributory(first))
-        return contributory(second);
-    return first == X86_PF && (contributory(second) || second == X86_PF);
-}
-
 /* Real mode pushes no error codes, and an entry that asks for one there is refused (26.2.1.3). */
 static void queue_exception(struct vmx_vcpu *s, u8 vector, bool has_error, u32 error)
 {
@@ -148,7 +135,7 @@ static void inject_exception(struct vmx_vcpu *s, const struct guest_event *e)
                 vm_guest_fatal(s->v, "triple fault");
                 return;
             }
-            if (makes_double_fault(first, e->vector)) {
+            if (exceptions_make_double_fault(first, e->vector)) {
                 queue_exception(s, X86_DF, true, 0);
                 return;
             }

@@ -192,11 +192,16 @@ static void exit_nmi(void)
 }
 
 /* The CPU has not recorded the cause in DR6 nor cleared DR7.GD: an exit comes before that (27.1). */
-static void debug_exception(struct vmx_vcpu *s)
+static void debug_exception(struct vmx_vcpu *s, u32 info)
 {
     u64 q = vmread(VMCS_QUALIFICATION);
     u64 dr6 = arch_vcpu_get(s->v, REG_DR6);
 
+    if (((info >> INTR_TYPE_SHIFT) & 7) == INTR_PRIV_SOFT) {
+        vmx_skip(); /* INT1: a trap, and it leaves DR6 alone */
+        guest_exception(s->v, X86_DB, false, 0, 0);
+        return;
+    }
     arch_vcpu_set(s->v, REG_DR6, (dr6 & ~0xfULL) | (q & 0x600f));
     vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT64(13));
     guest_exception(s->v, X86_DB, false, 0, 0);
@@ -219,7 +224,7 @@ static void exit_exception(struct vmx_vcpu *s)
     else if (info & EXIT_NMI_UNBLOCK)
         vmx_nmi_blocked_again();
     if (vector == X86_DB)
-        debug_exception(s);
+        debug_exception(s, info);
     else if (vector == X86_UD && guest_insn_length(s->v, vmmcall, sizeof(vmmcall)) == sizeof(vmmcall))
         guest_hypercall(s->v);
     else
@@ -390,11 +395,10 @@ bool vmx_before_entry(struct vmx_vcpu *s)
             return false;
         if (read_cr2() != cr2 && !(s->entry_intr & INTR_VALID))
             write_cr2(cr2);
-        if (!(atomic_load(&v->requests) & ~(u32)VMX_REQ_ENTRY))
+        if (!atomic_load(&v->requests))
             break;
     }
     vmx_flush_event(s);
-    atomic_and(&v->requests, ~(u32)VMX_REQ_ENTRY);
     return true;
 }
 

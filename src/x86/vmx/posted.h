@@ -21,6 +21,18 @@ struct vmx_posted {
 _Static_assert(sizeof(struct vmx_posted) == 64, "SDM vol. 3C table 29-1");
 _Static_assert(offsetof(struct vmx_posted, control) == 32, "SDM vol. 3C table 29-1");
 
+/* The owner: where notifications go. The destination is the APIC id as the host's APIC mode has it in its
+ * ICR. */
+static inline void posted_address(struct vmx_posted *d, u8 vector, u32 apic_id, bool x2apic)
+{
+    u64 dest = x2apic ? apic_id : (apic_id & 0xff) << 8;
+    u64 addr = (u64)vector << POSTED_VECTOR_SHIFT | dest << POSTED_DEST_SHIFT;
+
+    /* Others may set POSTED_ON meanwhile. */
+    atomic_and(&d->control, POSTED_ON);
+    atomic_or(&d->control, addr);
+}
+
 /* Any CPU: requests a vector. True: the caller must notify the vCPU's CPU. */
 static inline bool posted_set(struct vmx_posted *d, u8 vector)
 {

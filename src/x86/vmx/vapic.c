@@ -7,8 +7,8 @@
 #include <lib/string.h>
 #include "x86/guest/exits.h"
 #include "x86/hw/lapic.h"
+#include "x86/hw/msr.h"
 #include "x86/hw/paging.h"
-#include "x86/hw/percpu.h"
 #include "x86/hw/traps.h"
 #include "x86/vdev/platform_map.h"
 #include "x86/vdev/vlapic.h"
@@ -83,9 +83,10 @@ static COLD void set_posting(struct vmx_vcpu *s, struct vapic *a, bool on)
     if (!(vmx_caps.pin & PIN_POSTED))
         return;
     if (on) {
-        atomic_and(&a->desc.control, POSTED_ON);
-        atomic_or(&a->desc.control,
-                  (u64)VEC_POSTED << POSTED_VECTOR_SHIFT | (u64)this_percpu()->apic_id << POSTED_DEST_SHIFT);
+        u64 base;
+        bool x2 = arch_rdmsr_safe(MSR_IA32_APIC_BASE, &base) && (base & APIC_BASE_X2);
+
+        posted_address(&a->desc, VEC_POSTED, cfg_board.cpus[this_cpu()->id].apic_id, x2);
         vmwrite(VMCS_POSTED_VECTOR, VEC_POSTED);
         vmwrite(VMCS_POSTED_DESC, va_to_hpa(&a->desc).v);
         pin |= PIN_POSTED;
@@ -146,7 +147,7 @@ void arch_vcpu_apic_post(struct vcpu *v, u8 vector, bool fresh)
     /* A CPU in guest mode takes it without an exit. The request bit is for one that is not, and wakes it. */
     atomic_or(&v->requests, (u32)VCPU_REQ_EVENT);
     if (v->pcpu != this_cpu()->id)
-        lapic_send(percpu_of(v->pcpu)->apic_id, ICR_FIXED | VEC_POSTED);
+        lapic_send(cfg_board.cpus[v->pcpu].apic_id, ICR_FIXED | VEC_POSTED);
 }
 
 void arch_vcpu_apic_pull(struct vcpu *v)
@@ -195,7 +196,10 @@ void arch_vcpu_apic_threshold(struct vcpu *v, u32 priority_class)
 
 COLD void arch_vm_apic_window(struct vm *vm, u64 gpa_)
 {
-    if (!(vmx_caps.proc2 & PROC2_APIC_ACCESS) || !(vmx_caps.proc & PROC_TPR_SHADOW))
+    struct s2_leaf leaf;
+
+    if (!(vmx_caps.proc2 & PROC2_APIC_ACCESS) || !(vmx_caps.proc & PROC_TPR_SHADOW) ||
+        arch_s2_translate(vm, gpa(gpa_), &leaf))
         return;
     if (arch_s2_map(vm, gpa(gpa_), va_to_hpa(access_pages[vm->id]), PAGE_SIZE, MEM_R | MEM_W | MEM_DEV))
         panic("vm %s: %u pages of second-level tables do not reach for the local APIC", vm->cfg->name,

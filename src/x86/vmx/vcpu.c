@@ -39,7 +39,6 @@ COLD void arch_vcpu_init(struct vcpu *v)
     s->vmcs_pa = va_to_hpa(vmcs[v->index]).v;
     v->regs = &s->regs;
     arch_reset_state(&s->boot);
-    s->boot_staged = true;
 }
 
 static void apply_boot_state(struct vmx_vcpu *s, const struct vcpu_boot_state *st);
@@ -59,7 +58,6 @@ COLD void arch_vcpu_load(struct vcpu *v)
     vmx_flush_s2(v->vm);
     vmx_flush_vpid(v);
     apply_boot_state(s, &s->boot);
-    s->boot_staged = false;
 }
 
 COLD void arch_vcpu_put(struct vcpu *v)
@@ -232,10 +230,9 @@ void arch_vcpu_set_boot_state(struct vcpu *v, const struct vcpu_boot_state *st)
     struct vmx_vcpu *s = vmx_of(v);
 
     s->boot = *st;
+    /* One that is not loaded is given it by arch_vcpu_load(). */
     if (s->loaded && v->pcpu == this_cpu()->id)
         apply_boot_state(s, st);
-    else
-        s->boot_staged = true; /* arch_vcpu_load() takes it */
 }
 
 COLD void vmx_end_shadow(void)

@@ -39,9 +39,8 @@ struct vmx_vcpu {
     struct vmx_redeliver redeliver;
     bool irq_window; /* wanted by the caller of arch_vcpu_irq_window() */
     bool nmi_window;
-    bool refused;     /* arch_vcpu_refuse(): what follows is put back at the next entry */
-    bool boot_staged; /* boot is to be taken over when the vCPU is loaded */
-    u32 tsc_changed;  /* atomic: tsc_offset is to be written before the next entry */
+    bool refused;    /* arch_vcpu_refuse(): what follows is put back at the next entry */
+    u32 tsc_changed; /* atomic: tsc_offset is to be written before the next entry */
     u64 tsc_offset;
     u64 vmcs_pa;
     u64 refused_gpr[GPR_COUNT], refused_rip, refused_rflags;
@@ -83,6 +82,7 @@ bool vmx_before_entry(struct vmx_vcpu *s);
 
 /* setup.c: all control fields and the host state, for the calling CPU. The VMCS is current. */
 void vmx_setup_controls(struct vmx_vcpu *s);
+/* controls.c */
 void vmx_set_proc(struct vmx_vcpu *s, u32 set, u32 clear);
 void vmx_set_proc2(struct vmx_vcpu *s, u32 set, u32 clear);
 

@@ -89,7 +89,8 @@ extern bool fake_s2_is_stale[CFG_VMS]; /* arch_s2_stale() */
 extern u32 fake_s2_settles[CFG_VMS];
 
 /* ---- a CPU that carries out part of the local APIC (fake_apic.c) ---- */
-extern u32 fake_apic_help; /* enum arch_apic_help that it gives from the next arch_vcpu_apic_mode() on; 0 after reset */
+extern u32 fake_apic_help; /* enum arch_apic_help that it gives from the next arch_vcpu_apic_mode() on; 0
+                              after reset */
 struct fake_apic {
     u32 *page; /* the xAPIC page that the vLAPIC named */
     u32 mode;

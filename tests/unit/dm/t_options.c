@@ -30,7 +30,7 @@ START_TEST(defaults)
 {
     ck_assert_msg(parse("--name uvm0 --kernel k") == 0, "%s", error);
     ck_assert_int_eq(options.mode, MODE_RUN);
-    ck_assert_uint_eq(options.cpus, 1);
+    ck_assert_uint_eq(options.cpus, 0);
     ck_assert_uint_eq(options.memory, 128u << 20);
     ck_assert_int_eq(options.console, CONSOLE_NONE);
     ck_assert_str_eq(options.cmdline, "");
@@ -53,6 +53,17 @@ START_TEST(everything_given)
     ck_assert_uint_eq(options.apic_ids[0], 4);
     ck_assert_uint_eq(options.apic_ids[1], 5);
     ck_assert(options.polling && options.small_pages);
+}
+END_TEST
+
+START_TEST(affinity_and_apic_ids_say_how_many_cpus)
+{
+    ck_assert_msg(parse("--name a --kernel k --affinity 0x15") == 0, "%s", error);
+    ck_assert_uint_eq(options.cpus, 3);
+    ck_assert_msg(parse("--name a --kernel k --apic-ids 4,6") == 0, "%s", error);
+    ck_assert_uint_eq(options.cpus, 2);
+    refused("--name a --kernel k --affinity 0x1ff", "more than 8 CPUs");
+    refused("--name a --kernel k --affinity 0x15 --apic-ids 4,6", "--apic-ids has 2 ids for 3 CPUs");
 }
 END_TEST
 
@@ -82,8 +93,8 @@ START_TEST(wrong_values_are_named)
     refused("--name a --kernel k --console tcp", "--console tcp");
     refused("--name a --kernel k --console socket:", "--console socket:");
     refused("--name a --kernel k --affinity 0", "--affinity 0");
-    refused("--name a --kernel k --affinity 3", "another number of CPUs than --cpus 1");
-    refused("--name a --kernel k --apic-ids 1,2", "--apic-ids has 2 ids for 1 CPUs");
+    refused("--name a --kernel k --cpus 1 --affinity 3", "another number of CPUs than --cpus 1");
+    refused("--name a --kernel k --cpus 1 --apic-ids 1,2", "--apic-ids has 2 ids for 1 CPUs");
     refused("--name a --kernel k --apic-ids 1,", "--apic-ids 1,");
     refused("--name a --kernel k --apic-ids 255", "--apic-ids 255");
     refused("--name a --kernel k --apic-ids 0,1,2,3,4,5,6,7,8", "--apic-ids");
@@ -111,6 +122,7 @@ static void fill(TCase *t)
 {
     tcase_add_test(t, defaults);
     tcase_add_test(t, everything_given);
+    tcase_add_test(t, affinity_and_apic_ids_say_how_many_cpus);
     tcase_add_test(t, uuid_is_taken_in_the_order_of_its_text);
     tcase_add_test(t, wrong_values_are_named);
     tcase_add_test(t, client_modes_and_help);

@@ -150,10 +150,11 @@ void gt_setup(void)
     cfg = cfg_vms[0];
     cfg.mem = mem;
     cfg.mem_count = 1;
-    *gt_vm = (struct vm){.id = 0, .cfg = &cfg, .vcpus = vcpus};
+    *gt_vm = (struct vm){.id = 0, .cfg = &cfg, .vcpus = vcpus, .vcpu_count = 2};
     for (u16 i = 0; i < 2; i++) {
         vcpus[i].vm = gt_vm;
         vcpus[i].id = vcpus[i].index = i;
+        vcpus[i].apic_id = i;
         arch_vcpu_init(&vcpus[i]);
     }
     arch_s2_init(gt_vm);

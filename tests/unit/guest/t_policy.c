@@ -76,16 +76,19 @@ END_TEST
 
 START_TEST(apic_ids_are_those_of_the_vcpu_everywhere)
 {
+    static const u32 ids[] = {0, 6}; /* the second has its CPU's, as a vCPU made with an affinity */
+
     for (u32 n = 0; n < 2; n++) {
+        vcpus[n].apic_id = ids[n];
         cpuid_on(&vcpus[n], 1, 0);
-        ck_assert_uint_eq(ebx >> 24, n);
+        ck_assert_uint_eq(ebx >> 24, ids[n]);
         cpuid_on(&vcpus[n], 0xb, 0);
-        ck_assert_uint_eq(edx, n);
+        ck_assert_uint_eq(edx, ids[n]);
         cpuid_on(&vcpus[n], 0xb, 1);
-        ck_assert_uint_eq(edx, n);
+        ck_assert_uint_eq(edx, ids[n]);
         cpuid_on(&vcpus[n], 0x8000001e, 0);
-        ck_assert_uint_eq(eax, n);
-        ck_assert_uint_eq(ebx, n);
+        ck_assert_uint_eq(eax, ids[n]);
+        ck_assert_uint_eq(ebx, ids[n]);
         ck_assert_uint_eq(ecx, 0);
     }
 }

@@ -4,7 +4,8 @@
 #include "x86/guest/exits.h"
 
 extern const struct cfg_board cfg_board; /* instead of tests/fake's */
-const struct cfg_board cfg_board = {.name = "fake-intel", .vendor = CPU_VENDOR_INTEL, .tsc_hz = 1000000000};
+const struct cfg_board cfg_board = {
+    .name = "fake-intel", .vendor = CPU_VENDOR_INTEL, .quirks = QUIRK_XSAVEC_SIZE, .tsc_hz = 1000000000};
 
 static u32 eax, ebx, ecx, edx;
 
@@ -70,6 +71,13 @@ START_TEST(vmx_smx_and_speculation_controls_are_hidden)
 }
 END_TEST
 
+START_TEST(xsavec_is_hidden_where_the_emulator_gives_its_size_wrongly)
+{
+    id(0xd, 1);
+    ck_assert_uint_eq(eax, 5); /* XSAVEOPT and XGETBV with ECX=1 stay */
+}
+END_TEST
+
 START_TEST(what_stock_linux_touches_on_intel_is_there)
 {
     READS(0x17, 0);
@@ -119,6 +127,7 @@ static void add(TCase *t)
     tcase_add_test(t, cache_leaf_4_is_shown_and_amds_leaves_are_not);
     tcase_add_test(t, core_counts_of_amds_extended_leaves_are_absent);
     tcase_add_test(t, vmx_smx_and_speculation_controls_are_hidden);
+    tcase_add_test(t, xsavec_is_hidden_where_the_emulator_gives_its_size_wrongly);
     tcase_add_test(t, what_stock_linux_touches_on_intel_is_there);
     tcase_add_test(t, arch_capabilities_show_what_the_cpu_is_safe_from_and_nothing_else);
     tcase_add_test(t, registers_of_amds_processors_are_refused);

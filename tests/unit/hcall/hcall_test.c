@@ -77,6 +77,11 @@ s64 hc_rsi(u64 id, u64 p1, const void *param, size_t len)
     return hc(id, p1, PARAM);
 }
 
+void map_read_only(u64 host)
+{
+    ck_assert_int_eq(arch_s2_map(service_vm(), gpa(RO_PAGE), hpa(host), PAGE_SIZE, MEM_R), 0);
+}
+
 struct vm *slot(unsigned wire_id)
 {
     return &vms[FAKE_SERVICE + wire_id];

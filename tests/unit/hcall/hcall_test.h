@@ -13,6 +13,7 @@
 /* Service memory that the tests use: parameter structures, I/O request pages, memory for user VMs; and an
  * address inside a hole between two blocks of it. */
 #define PARAM    0x12001000ULL
+#define RO_PAGE  0x7ff00000ULL /* not RAM of the service VM: what map_read_only() maps */
 #define REQ_PAGE 0x12004000ULL
 #define UVM_RAM  0x12400000ULL
 #define RAM_END  0x14000000ULL
@@ -41,6 +42,8 @@ s64 hc_rdi(u64 id, const void *param, size_t len);
 s64 hc_rsi(u64 id, u64 p1, const void *param, size_t len);
 void put(u64 addr, const void *src, size_t len);
 void get(u64 addr, void *dst, size_t len);
+/* Shows the page at `host` to the service VM at RO_PAGE as it sees the host's tables: for reading only. */
+void map_read_only(u64 host);
 
 struct vm *slot(unsigned wire_id);
 /* CREATE_VM by the key of the slot; the result, and what came back in the structure. */

@@ -191,11 +191,10 @@ START_TEST(create_is_undone_when_the_answer_cannot_be_written)
     set_flavour(_i ? HCALL_ABI_HSM : HCALL_ABI_V1);
     created = (struct hc_create_vm){.key = FAKE_KEY_U1};
     put(PARAM, &created, sizeof(created));
-    ck_assert_int_eq(arch_s2_protect(svc, gpa(PARAM), 0x1000, MEM_R), 0);
-    ck_assert_int_eq(hc(HC_CREATE_VM, PARAM, 0), -EPERM_);
+    map_read_only(PARAM);
+    ck_assert_int_eq(hc(HC_CREATE_VM, RO_PAGE, 0), -EPERM_);
     ck_assert_uint_eq(slot(ID_U1)->state, VM_STATE_OFF);
     ck_assert_ptr_null(fake_cpus[9].owner);
-    ck_assert_int_eq(arch_s2_protect(svc, gpa(PARAM), 0x1000, MEM_RWX), 0);
     ck_assert_int_eq(hc(HC_CREATE_VM, PARAM, 0), 0);
     bad_addresses_fail(HC_CREATE_VM, 0, false, sizeof(created), -EPERM_);
 }

@@ -119,8 +119,8 @@ START_TEST(api_version_is_1_0_and_8_bytes)
     ck_assert_mem_eq(fake_mem(PARAM + 0xffc), want, 9);
     ck_assert_uint_eq(*fake_mem(PARAM + 0xffb), 0xa5);
     bad_addresses_fail(HC_GET_API_VERSION, 0, false, 8, -EPERM_);
-    ck_assert_int_eq(arch_s2_protect(svc, gpa(PARAM), 0x1000, MEM_R), 0);
-    ck_assert_int_eq(hc(HC_GET_API_VERSION, PARAM, 0), -EPERM_);
+    map_read_only(PARAM);
+    ck_assert_int_eq(hc(HC_GET_API_VERSION, RO_PAGE, 0), -EPERM_);
 }
 END_TEST
 

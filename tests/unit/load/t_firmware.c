@@ -226,7 +226,7 @@ END_TEST
 
 START_TEST(e820_stops_at_the_table_s_end)
 {
-    struct cfg_mem mem[40] = {{.size = 0x200000}};
+    struct cfg_mem mem[60] = {{.size = 0x200000}};
     struct e820_entry map[PLATFORM_E820_MAX + 1];
 
     for (unsigned i = 1; i < ARRAY_SIZE(mem); i++)
