@@ -5,19 +5,12 @@
  * unlike the i440FX's, its presence promises neither a PIIX with its IDE and ACPI functions nor a chipset
  * quirk in Linux's PCI code.
  */
-#include <lib/bits.h>
-#include <lib/spinlock.h>
 #include <core/vm.h>
 #include <core/vpci.h>
 
-#define PORT_ADDRESS 0xcf8
-#define PORT_RESET   0xcf9
-#define PORT_DATA    0xcfc
+#define PORT_RESET 0xcf9
 
-#define ADDR_ENABLE BIT32(31)
-#define ADDR_BDF(a) (((a) >> 8) & 0xffff)
-#define ADDR_REG(a) ((a)&0xfc)
-#define ADDR_VALID  (ADDR_ENABLE | 0x00fffffcU)
+#define ADDR_VALID (PCI_MECH1_ENABLE | 0x00fffffcU)
 
 /* Reset control register (Intel ICH9 datasheet 13.7.5): a CPU reset comes with the write that sets bit 2. */
 #define RST_CPU      BIT32(2)
@@ -28,18 +21,14 @@
 #define HOST_BRIDGE_ID  0x29c08086U
 #define HOST_BRIDGE_CLS 0x06000002U /* class 06 00 00, revision 2 */
 
-static struct vpci {
-    spinlock_t lock; /* protects the others: any vCPU of the VM may touch the address register */
-    u32 address;
-    u8 reset_control;
-} vpcis[CFG_VMS];
+static struct pci_mech1 vpcis[CFG_VMS];
 
 /* The doubleword of configuration space that the address selects. The bridge has no writable registers. */
 static u32 config_read(u32 address)
 {
-    if (!(address & ADDR_ENABLE) || ADDR_BDF(address) != 0)
+    if (!(address & PCI_MECH1_ENABLE) || PCI_MECH1_BDF(address) != 0)
         return ~0u;
-    switch (ADDR_REG(address)) {
+    switch (PCI_MECH1_REG(address)) {
     case REG_ID:
         return HOST_BRIDGE_ID;
     case REG_CLASS:
@@ -49,53 +38,63 @@ static u32 config_read(u32 address)
     }
 }
 
-static bool reset_port(struct vcpu *v, struct vpci *p, bool write, u32 *val)
+static bool reset_port(struct vcpu *v, struct pci_mech1 *m, bool write, u32 *val)
 {
-    u8 old = p->reset_control;
+    u8 old = m->reset_control;
 
     if (!write) {
         *val = old;
         return true;
     }
-    p->reset_control = *val & RST_WRITABLE;
+    m->reset_control = *val & RST_WRITABLE;
     if ((*val & RST_CPU) && !(old & RST_CPU))
         vm_guest_reset(v);
     return true;
 }
 
-static bool address_port(struct vpci *p, bool write, u32 *val)
+static bool address_port(struct pci_mech1 *m, bool write, u32 *val)
 {
-    spin_lock(&p->lock);
+    spin_lock(&m->lock);
     if (write)
-        p->address = *val & ADDR_VALID;
+        m->address = *val & ADDR_VALID;
     else
-        *val = p->address;
-    spin_unlock(&p->lock);
+        *val = m->address;
+    spin_unlock(&m->lock);
     return true;
+}
+
+bool pci_mech1_control(struct vcpu *v, struct pci_mech1 *m, u16 port, u8 size, bool write, u32 *val)
+{
+    if (port == PORT_RESET && size == 1)
+        return reset_port(v, m, write, val);
+    /* Only a doubleword access reaches the address register. */
+    return port == PCI_MECH1_ADDRESS && size == 4 && address_port(m, write, val);
+}
+
+u32 pci_mech1_address(struct pci_mech1 *m)
+{
+    u32 address;
+
+    spin_lock(&m->lock);
+    address = m->address;
+    spin_unlock(&m->lock);
+    return address;
 }
 
 static bool vpci_port(struct vcpu *v, void *dev, u16 port, u8 size, bool write, u32 *val)
 {
-    struct vpci *p = dev;
-    u32 address;
+    struct pci_mech1 *m = dev;
 
-    if (port == PORT_RESET && size == 1)
-        return reset_port(v, p, write, val);
-    /* Only a doubleword access reaches the address register; other sizes are ordinary I/O, which nobody owns.
-     */
-    if (port < PORT_DATA)
-        return port == PORT_ADDRESS && size == 4 && address_port(p, write, val);
-    spin_lock(&p->lock);
-    address = p->address;
-    spin_unlock(&p->lock);
+    if (port < PCI_MECH1_DATA)
+        return pci_mech1_control(v, m, port, size, write, val);
     if (!write)
-        *val = config_read(address) >> ((port - PORT_DATA) * 8);
+        *val = config_read(pci_mech1_address(m)) >> ((port - PCI_MECH1_DATA) * 8);
     return true;
 }
 
 void vpci_init(struct vm *vm)
 {
-    io_register_ports(vm, PORT_ADDRESS, 8, vpci_port, &vpcis[vm->id]);
+    io_register_ports(vm, PCI_MECH1_ADDRESS, 8, vpci_port, &vpcis[vm->id]);
 }
 
 void vpci_reset(struct vm *vm)

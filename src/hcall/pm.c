@@ -27,30 +27,27 @@ static s32 put_px(const struct hcall *h, u64 number)
     return hcall_put(h, h->p2, &out, sizeof(out));
 }
 
+/* The flavours' structures have the same members at other places. */
+#define CX_DATA(cx)                                                                                          \
+    {                                                                                                        \
+        .cx_reg = {.space_id = (cx)->reg.space,                                                              \
+                   .bit_width = (cx)->reg.bit_width,                                                         \
+                   .bit_offset = (cx)->reg.bit_offset,                                                       \
+                   .access_size = (cx)->reg.access_size,                                                     \
+                   .address = (cx)->reg.address},                                                            \
+        .type = (cx)->type, .latency = (cx)->latency_us, .power = (cx)->power_mw,                            \
+    }
+
 static s32 put_cx_v1(const struct hcall *h, const struct cfg_cx *cx)
 {
-    const struct hc_cx_data out = {.cx_reg = {.space_id = cx->reg.space,
-                                              .bit_width = cx->reg.bit_width,
-                                              .bit_offset = cx->reg.bit_offset,
-                                              .access_size = cx->reg.access_size,
-                                              .address = cx->reg.address},
-                                   .type = cx->type,
-                                   .latency = cx->latency_us,
-                                   .power = cx->power_mw};
+    const struct hc_cx_data out = CX_DATA(cx);
 
     return hcall_put(h, h->p2, &out, sizeof(out));
 }
 
 static s32 put_cx_hsm(const struct hcall *h, const struct cfg_cx *cx)
 {
-    const struct hc_cx_data_hsm out = {.cx_reg = {.space_id = cx->reg.space,
-                                                  .bit_width = cx->reg.bit_width,
-                                                  .bit_offset = cx->reg.bit_offset,
-                                                  .access_size = cx->reg.access_size,
-                                                  .address = cx->reg.address},
-                                       .type = cx->type,
-                                       .latency = cx->latency_us,
-                                       .power = cx->power_mw};
+    const struct hc_cx_data_hsm out = CX_DATA(cx);
 
     return hcall_put(h, h->p2, &out, sizeof(out));
 }

@@ -81,10 +81,10 @@ PROGRAMS = [
 ]
 
 
-def run_program(name, scenario, board, judge):
-    guests = [program for program, of, _, _ in PROGRAMS if of == scenario]
+def run_program(name, scenario, board, judge, devices=None):
+    guests = [program for program, of, _, _ in PROGRAMS if of == scenario] + ([name] if devices else [])
     made = Build(board, scenario).make(guests=guests + ["neighbour"], quiet=True)
-    with Session(made, name, {"subject": made.path("tests/guests/%s.elf" % name)}) as session:
+    with Session(made, name, {"subject": made.path("tests/guests/%s.elf" % name)}, change={"devices": devices}) as session:
         session.expect("neighbour", r"^neighbour ready$")
         passed = judge(session)
         need(session.vm_state("neighbour") == "started", "the neighbour is not running any more")
@@ -103,4 +103,6 @@ def tests():
         for suffix, on in boards:
             out.append(Test("hcall%s.%s" % (suffix, name.replace("hcall_", "")), lambda name=name, scenario=scenario, on=on, judge=judge:
                             run_program(name, scenario, on, judge)))
+    # A real device of the service VM's, with INTx, MSI and DMA: QEMU's "edu", which no other emulator has.
+    out.append(Test("hcall.host_edu", lambda: run_program("host_edu", "hcall-test", DEFAULT_BOARD, plain, ["edu,addr=05.0"])))
     return out

@@ -42,6 +42,8 @@ def command_line(config, serial, icount=False, kernel=None, modules=(), append="
         accel = ["-accel", "tcg,thread=multi"]
     command = [QEMU] + accel + ["-M", emulator["machine"], "-cpu", emulator["cpu"], "-m", emulator["memory"],
                                 "-smp", str(cpus or config["cpus"]), "-display", "none", "-nodefaults", "-no-reboot"] + serial
+    for device in emulator.get("devices", ()):
+        command += ["-device", device]
     if iso:
         command += ["-cdrom", iso]
         if firmware:

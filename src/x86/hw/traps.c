@@ -44,7 +44,7 @@ static void set_gate(u32 vector, const u8 *entry)
     };
 }
 
-void idt_build(void)
+COLD void idt_build(void)
 {
     for (u32 v = 0; v < 256; v++)
         set_gate(v, v < 32 ? &trap_stubs[(size_t)v * TRAP_STUB_SIZE] : irq_unexpected);

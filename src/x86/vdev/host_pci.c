@@ -4,23 +4,11 @@
  * let a guest take the machine away from under everybody: the chipset's own registers and bus numbers.
  */
 #include <arch/platform.h>
+#include <core/vpci.h>
 #include <lib/bits.h>
 #include <lib/log.h>
 #include "x86/hw/pci.h"
 #include "x86/vdev/host.h"
-
-#define PORT_ADDRESS 0xcf8
-#define PORT_RESET   0xcf9
-#define PORT_DATA    0xcfc
-
-#define ADDR_ENABLE BIT32(31)
-#define ADDR_BDF(a) (((a) >> 8) & 0xffff)
-#define ADDR_REG(a) ((a)&0xfc)
-#define ADDR_VALID  (ADDR_ENABLE | 0x00fffffcU)
-
-/* Reset control register (Intel ICH9 datasheet 13.7.5): a CPU reset comes with the write that sets bit 2. */
-#define RST_CPU      BIT32(2)
-#define RST_WRITABLE 0x0e
 
 #define FN_SPACE 4096u
 /* Interrupt routing of ISA bridges (PIRQx_ROUT): what ACPI's _SRS of link devices writes. */
@@ -30,11 +18,7 @@
 struct host_fn host_fns[HOST_FNS];
 u32 host_fn_count;
 
-static struct {
-    spinlock_t lock; /* protects the others */
-    u32 address;     /* CONFIG_ADDRESS */
-    u8 reset_control;
-} ports;
+static struct pci_mech1 ports;
 
 static struct host_fn *find_fn(u32 bdf)
 {
@@ -172,50 +156,21 @@ static void config_write(struct vm *vm, u32 bdf, u32 off, u32 size, u32 val)
 
 /* ---- configuration mechanism 1 (PCI Local Bus Specification 3.0, 3.2.2.3.2) ---- */
 
-static bool reset_port(struct vcpu *v, bool write, u32 *val)
-{
-    u8 old = ports.reset_control;
-
-    if (!write) {
-        *val = old;
-        return true;
-    }
-    ports.reset_control = *val & RST_WRITABLE;
-    if ((*val & RST_CPU) && !(old & RST_CPU))
-        vm_guest_reset(v);
-    return true;
-}
-
-static bool address_port(bool write, u32 *val)
-{
-    spin_lock(&ports.lock);
-    if (write)
-        ports.address = *val & ADDR_VALID;
-    else
-        *val = ports.address;
-    spin_unlock(&ports.lock);
-    return true;
-}
-
 static bool mech1_port(struct vcpu *v, void *dev, u16 port, u8 size, bool write, u32 *val)
 {
     u32 address, byte;
 
     (void)dev;
-    if (port == PORT_RESET && size == 1)
-        return reset_port(v, write, val);
-    if (port < PORT_DATA)
-        return port == PORT_ADDRESS && size == 4 && address_port(write, val);
-    spin_lock(&ports.lock);
-    address = ports.address;
-    spin_unlock(&ports.lock);
-    byte = port - PORT_DATA;
-    if (!(address & ADDR_ENABLE) || byte % size)
+    if (port < PCI_MECH1_DATA)
+        return pci_mech1_control(v, &ports, port, size, write, val);
+    address = pci_mech1_address(&ports);
+    byte = port - PCI_MECH1_DATA;
+    if (!(address & PCI_MECH1_ENABLE) || byte % size)
         return false;
     if (write)
-        config_write(v->vm, ADDR_BDF(address), ADDR_REG(address) + byte, size, *val);
+        config_write(v->vm, PCI_MECH1_BDF(address), PCI_MECH1_REG(address) + byte, size, *val);
     else
-        *val = config_read(ADDR_BDF(address), ADDR_REG(address) + byte, size);
+        *val = config_read(PCI_MECH1_BDF(address), PCI_MECH1_REG(address) + byte, size);
     return true;
 }
 
@@ -252,7 +207,7 @@ void host_pci_init(struct vm *vm)
     }
     log_info("vm %s: %u PCI functions, %u of them not in the description of board '%s'", vm->cfg->name,
              host_fn_count, unknown, cfg_board.name);
-    io_register_ports(vm, PORT_ADDRESS, 8, mech1_port, NULL);
+    io_register_ports(vm, PCI_MECH1_ADDRESS, 8, mech1_port, NULL);
     if (cfg_board.mcfg_base) {
         u64 buses = (u64)cfg_board.mcfg_end_bus - cfg_board.mcfg_start_bus + 1;
 

@@ -128,7 +128,8 @@ COLD const char *vmx_caps_read(bool (*read)(u32 msr, u64 *val))
     if (!e)
         e = word(read, t ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN, need_pin, PIN_POSTED, &c->pin);
     if (!e)
-        e = word(read, t ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT, need_exit, EXIT_SAVE_DEBUG, &c->exit);
+        e = word(read, t ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT, need_exit, EXIT_SAVE_DEBUG | EXIT_SAVE_TIMER,
+                 &c->exit);
     if (!e)
         e = word(read, t ? MSR_VMX_TRUE_ENTRY : MSR_VMX_ENTRY, need_entry, ENTRY_LOAD_DEBUG, &c->entry);
     if (e)

@@ -166,7 +166,7 @@ void vmx_exit_cr(struct vmx_vcpu *s)
         break;
     }
     if (ok)
-        vmx_skip();
+        vmx_skip_call();
     else
         guest_gp(s->v);
 }

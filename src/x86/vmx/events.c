@@ -6,7 +6,7 @@
 #include "x86/hw/regs.h"
 #include "x86/vmx/vmx.h"
 
-static void queue(struct vmx_vcpu *s, u8 type, u8 vector, bool has_error, u32 error)
+static NOINLINE void queue(struct vmx_vcpu *s, u8 type, u8 vector, bool has_error, u32 error)
 {
     s->entry_intr = INTR_VALID | ((u32)type << INTR_TYPE_SHIFT) | vector | (has_error ? INTR_ERROR : 0);
     vmwrite(VMCS_ENTRY_INTR, s->entry_intr);

@@ -67,7 +67,7 @@ static void exit_wrmsr(struct vmx_vcpu *s)
     const u64 *g = s->regs.gpr;
 
     if (guest_wrmsr(s->v, (u32)g[GPR_RCX], (u32)g[GPR_RAX] | (g[GPR_RDX] << 32)))
-        vmx_skip();
+        vmx_skip_call();
     else
         guest_gp(s->v);
 }
@@ -121,7 +121,7 @@ static NOINLINE void io_rest(struct vmx_vcpu *s, u64 q)
         *rax = port_in(s->v, IOQ_PORT(q), size);
     else
         *rax = (*rax & ~size_mask(size)) | (port_in(s->v, IOQ_PORT(q), size) & size_mask(size));
-    vmx_skip();
+    vmx_skip_call();
 }
 
 static void exit_io(struct vmx_vcpu *s)
@@ -162,7 +162,7 @@ static void exit_vmcall(struct vmx_vcpu *s)
 
 static void exit_hlt(struct vmx_vcpu *s)
 {
-    vmx_skip();
+    vmx_skip_call();
     vcpu_halt(s->v);
 }
 
@@ -198,7 +198,7 @@ static void debug_exception(struct vmx_vcpu *s, u32 info)
     u64 dr6 = arch_vcpu_get(s->v, REG_DR6);
 
     if (((info >> INTR_TYPE_SHIFT) & 7) == INTR_PRIV_SOFT) {
-        vmx_skip(); /* INT1: a trap, and it leaves DR6 alone */
+        vmx_skip_call(); /* INT1: a trap, and it leaves DR6 alone */
         guest_exception(s->v, X86_DB, false, 0, 0);
         return;
     }
@@ -242,13 +242,13 @@ static void exit_triple(struct vmx_vcpu *s)
 static void exit_cache(struct vmx_vcpu *s)
 {
     (void)s;
-    vmx_skip();
+    vmx_skip_call();
 }
 
 static void exit_xsetbv(struct vmx_vcpu *s)
 {
     if (guest_xsetbv(s->v))
-        vmx_skip();
+        vmx_skip_call();
     else
         guest_gp(s->v);
 }
@@ -264,11 +264,27 @@ static void exit_rdpmc(struct vmx_vcpu *s)
     guest_gp(s->v);
 }
 
-/* QUIRK_IF0_NO_EXTINT_EXIT: takes what may have been held up. */
+/*
+ * QUIRK_IF0_NO_EXTINT_EXIT: an interrupt that comes while the guest has IF clear since the entry may be held
+ * up until the guest sets IF; kicks are NMIs there. The preemption timer bounds that time. It counts what the
+ * guest runs, exits in between or not (EXIT_SAVE_TIMER): else a guest that polls a port with IF clear would
+ * never let the UART's or the timer's interrupt through. In ticks of the TSC, many of such a guest's exits.
+ */
+#define TIMER_IF_SET   50000u
+#define TIMER_IF_CLEAR 5000u
+
+COLD void vmx_set_timer(bool irqs_on)
+{
+    vmwrite(VMCS_PREEMPTION_TIMER,
+            (irqs_on ? TIMER_IF_SET : TIMER_IF_CLEAR) >> VMX_MISC_TIMER(vmx_caps.misc));
+}
+
+/* Takes what may have been held up. */
 static void exit_preemption(struct vmx_vcpu *s)
 {
     (void)s;
     arch_irq_window();
+    vmx_set_timer((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0);
 }
 
 static COLD void entry_refused(struct vmx_vcpu *s, u32 reason)

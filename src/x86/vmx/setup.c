@@ -10,12 +10,6 @@
 #include "x86/hw/traps.h"
 #include "x86/vmx/vmx.h"
 
-/*
- * QUIRK_IF0_NO_EXTINT_EXIT: an interrupt that comes while the guest has IF clear since the entry may be held
- * up until the guest sets IF. The preemption timer bounds that time; kicks are NMIs there.
- */
-#define QUIRK_TIMER_TICKS 200000u
-
 static COLD void host_state(void)
 {
     const struct percpu *p = this_percpu();
@@ -47,10 +41,8 @@ static COLD u32 pin_controls(void)
 {
     u32 pin = vmx_caps.pin & ~PIN_POSTED;
 
-    if (cfg_board.quirks & QUIRK_IF0_NO_EXTINT_EXIT) {
+    if (cfg_board.quirks & QUIRK_IF0_NO_EXTINT_EXIT)
         pin |= PIN_PREEMPTION;
-        vmwrite(VMCS_PREEMPTION_TIMER, QUIRK_TIMER_TICKS >> VMX_MISC_TIMER(vmx_caps.misc));
-    }
     return pin;
 }
 
@@ -80,7 +72,10 @@ COLD void vmx_setup_controls(struct vmx_vcpu *s)
         vmx_caps.proc2 & ~(u32)(PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTR);
     vmwrite(VMCS_PROC_CTLS, s->proc);
     vmwrite(VMCS_PROC_CTLS2, s->proc2);
-    vmwrite(VMCS_EXIT_CTLS, vmx_caps.exit);
+    /* The timer is saved only where it runs (26.2.1.2). */
+    vmwrite(VMCS_EXIT_CTLS,
+            (cfg_board.quirks & QUIRK_IF0_NO_EXTINT_EXIT) ? vmx_caps.exit : vmx_caps.exit & ~EXIT_SAVE_TIMER);
+    vmx_set_timer(true);
     vmwrite(VMCS_ENTRY_CTLS, vmx_caps.entry);
     /* #DB and #AC so that their endless delivery cannot hold the CPU (CVE-2015-5307, CVE-2015-8104), #UD for
      * VMMCALL. */

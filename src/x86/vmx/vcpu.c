@@ -262,6 +262,11 @@ void arch_vcpu_skip(struct vcpu *v, unsigned len)
     vmx_skip_bytes(len);
 }
 
+void vmx_skip_call(void)
+{
+    vmx_skip();
+}
+
 /* VMX captures no instruction bytes. */
 unsigned arch_vcpu_insn_bytes(struct vcpu *v, u8 out[15])
 {

@@ -163,6 +163,7 @@ enum vmcs_field {
 #define EXIT_LOAD_PAT   BIT32(19)
 #define EXIT_SAVE_EFER  BIT32(20)
 #define EXIT_LOAD_EFER  BIT32(21)
+#define EXIT_SAVE_TIMER BIT32(22)
 
 /* VM-entry controls (SDM vol. 3C 24.8.1). */
 #define ENTRY_LOAD_DEBUG BIT32(2)

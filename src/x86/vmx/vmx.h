@@ -86,6 +86,9 @@ void vmx_setup_controls(struct vmx_vcpu *s);
 void vmx_set_proc(struct vmx_vcpu *s, u32 set, u32 clear);
 void vmx_set_proc2(struct vmx_vcpu *s, u32 set, u32 clear);
 
+/* exit.c: the time until the next VMX_PREEMPTION exit, where the board's quirks want one. */
+void vmx_set_timer(bool irqs_on);
+
 /* vcpu.c: the rare cases of the following. */
 void vmx_end_shadow(void);
 void vmx_single_step(void);
@@ -108,6 +111,9 @@ static inline void vmx_skip(void)
 {
     vmx_skip_bytes(vmread(VMCS_EXIT_INSN_LEN));
 }
+
+/* The same as a function: for exits that are rare, or long in any case. */
+void vmx_skip_call(void);
 
 void vmx_put_back_refused(struct vmx_vcpu *s);
 
