@@ -1,4 +1,7 @@
-/* Service VM and a user VM with eight vCPUs that all have requests at once (hypercall-abi.md section 4.1). */
+/*
+ * Service VM and a user VM with eight vCPUs that all have requests at once (hypercall-abi.md section 4.1). It
+ * needs twelve CPUs and so runs on QEMU only: Bochs has at most eight.
+ */
 #include "hc.h"
 
 #define VCPUS  8

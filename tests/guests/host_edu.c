@@ -2,7 +2,7 @@
  * A real PCI device in the service VM's hands: QEMU's "edu" (1234:11e8) on bus 0. Registers, a
  * level-triggered interrupt through the IOAPIC, MSI, DMA, and that a function which is quiet stays so. Runs
  * as service VM, and on a bare machine. Command line: "edu.gsi=N" names the GSI of its INTA# (default: q35's
- * for its slot).
+ * for its slot). On QEMU only: Bochs has no such device, and no MSI at all.
  */
 #include "guest.h"
 

@@ -135,6 +135,13 @@ class Machine:
             before = len(self.text[mux.HYPERVISOR])
             self.changed.wait_for(lambda: len(self.text[mux.HYPERVISOR]) != before, 0.5)
 
+    def _status(self):
+        """Its exit status; the serial line may close a moment before the process ends."""
+        try:
+            return self.child.wait(5)
+        except subprocess.TimeoutExpired:
+            return "still running"
+
     def wait(self, condition, timeout, what):
         """Waits until condition() (called under the lock after new text) gives something true, and returns that. Raises Ended when
         the machine or the hypervisor stops first, TimeoutError when time is over."""
@@ -149,7 +156,7 @@ class Machine:
                     self._let_finish()
                     raise Ended("the hypervisor stopped: %s" % self.hypervisor_died())
                 if self.ended:
-                    raise Ended("%s ended (status %s) before %s" % (self.emulator, self.child.poll(), what))
+                    raise Ended("%s ended (status %s) before %s" % (self.emulator, self._status(), what))
                 left = end - time.monotonic()
                 if left <= 0:
                     raise TimeoutError("%s did not come within %d s" % (what, timeout))
