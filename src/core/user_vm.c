@@ -3,7 +3,7 @@
  * CPU that carries out the hypercall, under vm->lock, and it waits until the VM's vCPUs have followed: their
  * CPUs never wait for a service CPU, so the wait ends.
  */
-#include <abi/hypercall.h>
+#include <abi/ioreq.h>
 #include <arch/cpu.h>
 #include <arch/platform.h>
 #include <arch/s2.h>
@@ -293,12 +293,10 @@ int user_vm_write_protect(struct vm *vm, gpa_t addr, bool protect)
 
 void user_vm_guest_died(struct vcpu *v, const char *why)
 {
-    const u16 pm1_control = 0x404, s5_slp_en = 0x3400;
-
     trace(v->pcpu, TRACE_GUEST_ERROR, v->vm->id | (u64)v->id << 16, arch_vcpu_get(v, REG_RIP));
     log_guest(v->vm->id, LOG_ERROR, "%s at rip 0x%llx on vcpu %u", why,
               (unsigned long long)arch_vcpu_get(v, REG_RIP), v->id);
-    ioreq_port_write(v, pm1_control, 2, s5_slp_en);
+    ioreq_port_write(v, PM1A_CNT_PORT, 2, PM1A_SLP_EN | PM1A_S5);
     /* A processor in shutdown does nothing until it is reset; INIT and SIPI may still revive it. */
     v->state = VCPU_WAIT_SIPI;
     atomic_or(&v->requests, (u32)VCPU_REQ_EVENT);
