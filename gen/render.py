@@ -100,7 +100,7 @@ FILTERS = {
 
 # Attributes that are text whatever they look like; all others are numbers or yes and no.
 TEXT = {"name", "description", "vendor", "extension", "kind", "machine", "cpu", "memory", "min-version", "what", "address", "loglevel", "uart",
-        "source", "key", "key-bytes", "ready", "ready-on", "protocol", "cmdline", "abi"}
+        "source", "key", "key-bytes", "ready", "ready-on", "protocol", "cmdline", "abi", "core", "virtual", "pci", "dma"}
 # Attributes of these names are text in one element and numbers in another.
 NUMBERS_IN = {("function", "vendor"), ("console", "cpu"), ("cx", "address")}
 

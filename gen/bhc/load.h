@@ -6,7 +6,7 @@
 
 #include "diag.h"
 
-#define MAX_FILE MIB(1)
+#define MAX_FILE MIB(16)
 
 /* Once, before anything else of libxml2 is used: no network, no external entities, no output of its own. */
 void load_init(void);

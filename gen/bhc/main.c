@@ -119,6 +119,8 @@ static void read_and_judge(const struct options *o, struct config *c)
 
     xmlFreeDoc(board);
     xmlFreeDoc(scenario);
+    if (board_ok && scenario_ok)
+        complete(c);
     if (board_ok)
         rules_run(SCOPE_BOARD, c);
     if (scenario_ok)

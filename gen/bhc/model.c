@@ -62,6 +62,53 @@ size_t user_vm_count(const struct scenario *s)
     return count;
 }
 
+const struct pci_function *pci_find(const struct board *b, u16 bdf)
+{
+    size_t low = 0, high = b->pci_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (b->pci_sorted[middle]->bdf < bdf)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < b->pci_count && b->pci_sorted[low]->bdf == bdf ? b->pci_sorted[low] : NULL;
+}
+
+struct vm_vuart *vuart_find(const struct vm *vm, u16 port)
+{
+    for (size_t i = 0; i < vm->vuart_count; i++) {
+        if (vm->vuarts[i].port == port)
+            return &vm->vuarts[i];
+    }
+    return NULL;
+}
+
+void complete(struct config *c)
+{
+    struct scenario *s = &c->scenario;
+    const struct vm *service = service_vm(s);
+    struct vm *vm;
+
+    if (!service || service->has_cpus)
+        return;
+    vm = &s->vms[service - s->vms];
+    vm->cpus = arena_alloc(c->board.core_count, sizeof(*vm->cpus));
+    for (u64 id = 0; id < c->board.core_count; id++) {
+        bool taken = false;
+
+        for (size_t i = 0; i < s->vm_count; i++) {
+            for (size_t j = 0; j < s->vms[i].cpu_count && s->vms[i].kind == KIND_PRELAUNCHED; j++)
+                taken |= s->vms[i].cpus[j].id == id;
+        }
+        if (!taken)
+            vm->cpus[vm->cpu_count++] = (struct vm_cpu){vm->at, id};
+    }
+    vm->vcpu_count = vm->cpu_count;
+}
+
 static int hex_digit(char c)
 {
     const char *digits = "0123456789abcdef", *at;

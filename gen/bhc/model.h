@@ -20,6 +20,7 @@
 #define LOW_RAM_LIMIT  GIB(2) /* guest RAM beyond this continues at HIGH_RAM_BASE */
 #define HIGH_RAM_BASE  GIB(4)
 #define NO_INDEX       0xffffu
+#define NO_GROUP       0xffffffffu /* iommu-group of a function that has none */
 #define MAX_PX         20 /* hypercall-abi.md: MAX_PSTATE, MAX_CX_ENTRY */
 #define MAX_CX         7
 #define MAX_USER_VCPUS 8 /* what the I/O request page and the ABI's CPU maps are used for */
@@ -47,12 +48,37 @@ struct emulator {
 struct core {
     struct where at;
     u32 apic_id;
+    bool efficient;
+};
+
+/* A PCI function by its address, wherever one is named. */
+struct pci_name {
+    struct where at;
+    const char *address; /* bb:dd.f, whatever way the file spells it */
+    u16 bdf;
 };
 
 struct region {
     struct where at;
     u64 base, size;
     const char *what;
+    size_t device_count; /* of <reserved>: functions that firmware lets read and write it (RMRR, IVMD) */
+    struct pci_name *devices;
+};
+
+/* Intel RDT: a cache that classes of service divide (CPUID leaf 0x10). */
+struct cache_alloc {
+    struct where at;
+    u64 level, ways, classes;
+};
+
+struct iommu {
+    struct where at;
+    const char *kind; /* vtd, amd-vi */
+    u64 base;
+    bool all;
+    size_t device_count;
+    struct pci_name *devices;
 };
 
 struct ioapic {
@@ -96,6 +122,8 @@ struct uart {
     u16 port;
     u8 gsi;
     u32 baud, clock_hz;
+    bool on_pci; /* else a legacy port, and pci is empty */
+    struct pci_name pci;
 };
 
 struct pci_bar {
@@ -107,11 +135,20 @@ struct pci_bar {
 
 struct pci_function {
     struct where at;
-    const char *address; /* as written, bb:dd.f */
+    const char *address; /* bb:dd.f, whatever way the file spells it */
     u16 bdf, vendor, device;
     u32 class_code;
+    bool has_group, acs;
+    u32 iommu_group;
     size_t bar_count;
     struct pci_bar *bars;
+    bool has_intx, has_msi, has_msix;
+    struct where intx_at, msi_at, msix_at;
+    u8 intx_pin; /* 1: INTA# */
+    u32 intx_gsi;
+    u64 msi_vectors, msix_vectors;
+    u8 msix_bar;
+    u64 msix_offset;
 };
 
 struct board {
@@ -126,6 +163,8 @@ struct board {
     struct named *mitigations;
     size_t core_count;
     struct core *cores;
+    size_t cache_count;
+    struct cache_alloc *caches;
     u64 tsc_hz; /* 0: calibrate */
     bool tsc_invariant;
     struct where memory_at;
@@ -146,8 +185,13 @@ struct board {
     struct cx_state *cx;
     size_t uart_count;
     struct uart *uarts;
+    size_t iommu_count;
+    struct iommu *iommus;
+    size_t window_count; /* memory windows of host bridges */
+    struct region *windows;
     size_t pci_count;
     struct pci_function *pci;
+    const struct pci_function **pci_sorted; /* the same by bdf, file order among equals; of read_board() */
     size_t quirk_count;
     struct named *quirks;
 };
@@ -181,6 +225,7 @@ struct vm_vuart {
     u16 port;
     u8 irq;
     bool console;
+    u32 peer; /* placed: index among all VMs' vUARTs of the one it is joined to, or NO_INDEX */
 };
 
 struct vm_boot {
@@ -220,10 +265,29 @@ struct vm_service {
     const char *dma; /* unprotected; NULL: not given */
 };
 
+/* Where a VM sees a memory BAR of a device. */
+struct vm_bar {
+    struct where at;
+    u8 index;
+    u64 gpa;
+    u64 size; /* placed */
+};
+
 struct vm_device {
     struct where at;
-    const char *address; /* as written, bb:dd.f */
+    const char *address; /* bb:dd.f, whatever way the file spells it */
     u16 bdf;
+    bool has_vendor, has_device, has_virtual, intx;
+    u16 vendor, device;
+    const char *virtual_address; /* as address; "" when not given until placed */
+    u16 virtual_bdf;             /* placed when not given (VMs of kind pre-launched and user) */
+    size_t bar_count;
+    struct vm_bar *bars; /* those that the file names; placed: all memory BARs */
+};
+
+struct vm_irq {
+    struct where at;
+    u32 gsi, line;
 };
 
 struct vm {
@@ -234,7 +298,8 @@ struct vm {
     bool has_key, spare;
     bool has_autostart, autostart;
     u32 flags;
-    struct where cpus_at;
+    bool has_cpus;
+    struct where cpus_at; /* the VM's own place when it has no <cpus> */
     size_t cpu_count;
     struct vm_cpu *cpus; /* a user slot's: the CPUs its vCPUs may be put on */
     bool has_vcpus;
@@ -250,8 +315,11 @@ struct vm {
     struct vm_boot boot;
     struct vm_service service;
     struct where flags_at, devices_at; /* line 0: not there */
+    const char *dma;              /* unprotected; NULL: not given */
     size_t device_count;
     struct vm_device *devices;
+    size_t irq_count;
+    struct vm_irq *irqs;
     const char *ready;    /* NULL: none */
     const char *ready_on; /* VM on whose console it appears; NULL: not given */
     struct where ready_at;
@@ -259,6 +327,8 @@ struct vm {
     size_t mem_count;
     struct vm_mem *mem;
     u32 first_vcpu, first_pcpu, first_mem, first_vuart, first_device, first_s2_page, s2_pages;
+    u32 shm_count, first_shm; /* its <user>s of shared memories, VM by VM and in the order of the file */
+    u32 clos;                 /* class of service of its CPUs */
 };
 
 struct hypervisor {
@@ -275,6 +345,48 @@ struct hypervisor {
     u64 store_base, store_size; /* placed when not given; store_init() */
 };
 
+struct vm_name {
+    struct where at;
+    const char *vm;
+};
+
+/* Two vUARTs joined; a rule sees to it that there are two ends. */
+struct link_end {
+    struct where at;
+    const char *vm;
+    u16 port;
+};
+
+struct link {
+    struct where at;
+    size_t end_count;
+    struct link_end *ends;
+};
+
+struct shm_user {
+    struct where at;
+    const char *vm;
+    bool has_gpa, writable;
+    u64 gpa; /* placed when not given: the host address */
+};
+
+struct shm {
+    struct where at;
+    const char *name;
+    u64 id, size;
+    bool fixed; /* base was given */
+    u64 base;   /* placed when not fixed */
+    size_t user_count;
+    struct shm_user *users;
+};
+
+struct cache_class {
+    struct where at;
+    u64 id, level, mask;
+    size_t user_count;
+    struct vm_name *users;
+};
+
 struct scenario {
     struct where at;
     const char *name, *description;
@@ -283,8 +395,14 @@ struct scenario {
     struct module *modules;
     size_t vm_count;
     struct vm *vms;
+    size_t link_count;
+    struct link *links;
+    size_t shm_count;
+    struct shm *shms;
+    size_t class_count;
+    struct cache_class *classes;
     /* placed: */
-    u32 vcpu_total, vcpu_max, pcpu_total, mem_total, vuart_total, device_total, s2_total;
+    u32 vcpu_total, vcpu_max, pcpu_total, mem_total, vuart_total, device_total, s2_total, shm_user_total;
 };
 
 struct config {
@@ -292,11 +410,19 @@ struct config {
     struct scenario scenario;
 };
 
+/* Fills in what both files together imply and rules judge as if it had been written: the CPUs of a service VM
+ * without <cpus>. Before the rules of SCOPE_BOTH. */
+void complete(struct config *c);
+
 /* Index of the module or VM of that name, or NO_INDEX. */
 u32 module_index(const struct scenario *s, const char *name);
 u32 vm_index(const struct scenario *s, const char *name);
 /* The first service VM, or NULL. */
 const struct vm *service_vm(const struct scenario *s);
+/* The board's function at that address, or NULL. Bounded by log n. */
+const struct pci_function *pci_find(const struct board *b, u16 bdf);
+/* The VM's vUART at that port, or NULL. */
+struct vm_vuart *vuart_find(const struct vm *vm, u16 port);
 size_t user_vm_count(const struct scenario *s);
 
 /* The 16 bytes that stand for a key in hypercalls: a UUID's in the order it is written, or those of a name of

@@ -18,17 +18,42 @@
 /* Room that the pool of second-level pages must leave in the image for everything else. */
 #define IMAGE_RESERVE MIB(1)
 
+/* Shared memories that may lie anywhere, each in one piece; before <ram>, being smaller. */
+static void place_shared(struct config *c, struct range_set *room)
+{
+    for (size_t i = 0; i < c->scenario.shm_count; i++) {
+        struct shm *m = &c->scenario.shms[i];
+        u64 largest;
+
+        if (m->fixed)
+            continue;
+        if (!ranges_first_fit(room, m->size, MIN(m->size, SIZE_2M), &m->base, &largest)) {
+            diag_add(SEV_ERROR, "MEM-009", m->at,
+                     "shared memory '%s' asks for %s of RAM in one piece, but the largest free piece of board "
+                     "'%s' is %s; ask for less, or move blocks that have a fixed base",
+                     m->name, size_text(m->size), c->board.name, size_text(largest));
+            continue;
+        }
+        ranges_subtract(room, m->base, m->size);
+    }
+}
+
 static void place_ram(struct config *c)
 {
     struct range_set room = guest_ram(c);
     struct scenario *s = &c->scenario;
 
+    for (size_t i = 0; i < s->shm_count; i++) {
+        if (s->shms[i].fixed)
+            ranges_subtract(&room, s->shms[i].base, s->shms[i].size);
+    }
     for (size_t i = 0; i < s->vm_count; i++) {
         for (size_t j = 0; j < s->vms[i].ram_count; j++) {
             if (s->vms[i].ram[j].fixed)
                 ranges_subtract(&room, s->vms[i].ram[j].base, s->vms[i].ram[j].size);
         }
     }
+    place_shared(c, &room);
     for (size_t i = 0; i < s->vm_count; i++) {
         for (size_t j = 0; j < s->vms[i].ram_count; j++) {
             struct vm_ram *r = &s->vms[i].ram[j];
@@ -82,6 +107,8 @@ static void place_service_ram(struct config *c, struct vm *service)
         for (size_t j = 0; j < s->vms[i].ram_count; j++)
             ranges_subtract(&room, s->vms[i].ram[j].base, s->vms[i].ram[j].size);
     }
+    for (size_t i = 0; i < s->shm_count; i++)
+        ranges_subtract(&room, s->shms[i].base, s->shms[i].size);
     service->mem_count = room.count;
     service->mem = arena_alloc(room.count, sizeof(*service->mem));
     for (size_t i = 0; i < room.count; i++)
@@ -198,6 +225,101 @@ static void check_service_ram(const struct config *c, const struct vm *vm)
     }
 }
 
+/* Memory BARs that the file does not move are seen where the host has them. */
+static void place_bars(const struct board *b, struct vm_device *d)
+{
+    const struct pci_function *f = pci_find(b, d->bdf);
+    struct vm_bar *bars = arena_alloc(f ? f->bar_count : 0, sizeof(*bars));
+    size_t count = 0;
+
+    for (size_t i = 0; f && i < f->bar_count; i++) {
+        const struct pci_bar *bar = &f->bars[i];
+
+        if (bar->is_io)
+            continue;
+        bars[count] = (struct vm_bar){d->at, bar->index, bar->base, bar->size};
+        for (size_t j = 0; j < d->bar_count; j++) {
+            if (d->bars[j].index == bar->index)
+                bars[count].gpa = d->bars[j].gpa;
+        }
+        count++;
+    }
+    d->bars = bars;
+    d->bar_count = count;
+}
+
+/*
+ * Virtual PCI addresses on bus 0 from device 1 on, device 0 being the host bridge: the lowest free device, in
+ * the order of the file. A rule has seen to it that the given ones differ.
+ */
+static void place_devices(const struct board *b, struct vm *vm)
+{
+    u32 used = 1;
+
+    for (size_t i = 0; i < vm->device_count; i++) {
+        if (vm->devices[i].has_virtual && vm->devices[i].virtual_bdf < 0x100)
+            used |= BIT32(vm->devices[i].virtual_bdf >> 3);
+    }
+    for (size_t i = 0; i < vm->device_count; i++) {
+        struct vm_device *d = &vm->devices[i];
+        u32 slot = 0;
+
+        place_bars(b, d);
+        if (d->has_virtual)
+            continue;
+        while (slot < 32 && (used & BIT32(slot)))
+            slot++;
+        if (slot == 32) {
+            diag_add(SEV_ERROR, "PCI-004", d->at,
+                     "vm '%s' has no virtual PCI address left for device %s: 31 devices fit its bus 0; give "
+                     "devices the same device number in virtual=, with functions 1 to 7, or take some away",
+                     vm->name, d->address);
+            return;
+        }
+        used |= BIT32(slot);
+        d->virtual_bdf = (u16)(slot << 3);
+        d->virtual_address = arena_printf("00:%02x.0", (unsigned)slot);
+    }
+}
+
+static void place_joints(struct scenario *s)
+{
+    for (size_t i = 0; i < s->vm_count; i++) {
+        for (size_t j = 0; j < s->vms[i].vuart_count; j++)
+            s->vms[i].vuarts[j].peer = NO_INDEX;
+    }
+    for (size_t i = 0; i < s->link_count; i++) {
+        struct vm_vuart *uart[2];
+        u32 index[2];
+
+        for (size_t j = 0; j < 2; j++) {
+            const struct vm *vm = &s->vms[vm_index(s, s->links[i].ends[j].vm)];
+
+            uart[j] = vuart_find(vm, s->links[i].ends[j].port);
+            index[j] = vm->first_vuart + (u32)(uart[j] - vm->vuarts);
+        }
+        uart[0]->peer = index[1];
+        uart[1]->peer = index[0];
+    }
+    for (size_t i = 0; i < s->shm_count; i++) {
+        for (size_t j = 0; j < s->shms[i].user_count; j++) {
+            struct shm_user *user = &s->shms[i].users[j];
+
+            if (!user->has_gpa)
+                user->gpa = s->shms[i].base;
+            s->vms[vm_index(s, user->vm)].shm_count++;
+        }
+    }
+    for (size_t i = 0; i < s->vm_count; i++) {
+        s->vms[i].first_shm = s->shm_user_total;
+        s->shm_user_total += s->vms[i].shm_count;
+    }
+    for (size_t i = 0; i < s->class_count; i++) {
+        for (size_t j = 0; j < s->classes[i].user_count; j++)
+            s->vms[vm_index(s, s->classes[i].users[j].vm)].clos = (u32)s->classes[i].id;
+    }
+}
+
 /* Counts table pages of one level: frames [first, last] of which those up to *done have been counted. */
 static u64 count_new(u64 first, u64 last, u64 *done)
 {
@@ -263,6 +385,20 @@ static u64 s2_pages_user(const struct vm *vm)
     return vm->mem_limit / SIZE_2M + 2 * (vm->mem_limit / GIB(1) + 1) + S2_RESERVE_USER;
 }
 
+/* A shared memory's own page-directory-pointer table, directories and page tables, as if nothing else lay near. */
+static u64 s2_pages_shared(const struct scenario *s, const struct vm *vm)
+{
+    u64 pages = 0;
+
+    for (size_t i = 0; i < s->shm_count; i++) {
+        for (size_t j = 0; j < s->shms[i].user_count; j++) {
+            if (strcmp(s->shms[i].users[j].vm, vm->name) == 0)
+                pages += 4 + s->shms[i].size / GIB(1) + s->shms[i].size / SIZE_2M + 1;
+        }
+    }
+    return pages;
+}
+
 static u64 s2_pages_of(const struct board *b, const struct vm *vm)
 {
     switch (vm->kind) {
@@ -282,7 +418,7 @@ static void place_tables(struct config *c)
 
     for (size_t i = 0; i < s->vm_count; i++) {
         struct vm *vm = &s->vms[i];
-        u64 pages = s2_pages_of(&c->board, vm);
+        u64 pages = s2_pages_of(&c->board, vm) + s2_pages_shared(s, vm);
 
         /* Board RAM ends below 2^52: at most 2^31 page tables each. */
         vm->s2_pages = (u32)pages;
@@ -338,6 +474,8 @@ bool place(struct config *c)
     for (size_t i = 0; i < c->scenario.vm_count; i++) {
         struct vm *vm = &c->scenario.vms[i];
 
+        if (vm->kind != KIND_SERVICE)
+            place_devices(&c->board, vm);
         if (vm->kind == KIND_PRELAUNCHED)
             place_guest_addresses(vm);
         else if (vm->kind == KIND_SERVICE) {
@@ -348,6 +486,7 @@ bool place(struct config *c)
     if (diag_count(SEV_ERROR) > 0)
         return false;
     place_indices(&c->scenario);
+    place_joints(&c->scenario);
     place_tables(c);
     return diag_count(SEV_ERROR) == 0;
 }

@@ -73,13 +73,38 @@ u64 reader_number(struct reader *r, xmlNode *n, const char *attribute, u64 max)
 
 u16 reader_bdf(const char *address)
 {
+    const char *colon = strchr(address, ':'), *second = colon ? strchr(colon + 1, ':') : NULL;
     unsigned long bus, device, function;
     char *end;
 
-    bus = strtoul(address, &end, 16);
+    bus = strtoul(second ? colon + 1 : address, &end, 16);
     device = strtoul(end + 1, &end, 16);
     function = strtoul(end + 1, &end, 16);
     return (u16)((bus & 0xff) << 8 | (device & 0x1f) << 3 | (function & 7));
+}
+
+const char *bdf_text(u16 bdf)
+{
+    return arena_printf("%02x:%02x.%x", (unsigned)bdf >> 8, (unsigned)bdf >> 3 & 0x1f, (unsigned)bdf & 7);
+}
+
+struct pci_name reader_pci(const struct reader *r, xmlNode *n, const char *attribute)
+{
+    u16 bdf = reader_bdf(reader_text(n, attribute, "0:0.0"));
+
+    return (struct pci_name){reader_where(r, n), bdf_text(bdf), bdf};
+}
+
+struct pci_name *reader_pci_list(const struct reader *r, xmlNode *parent, const char *name, size_t *count)
+{
+    struct pci_name *list;
+    size_t i = 0;
+
+    *count = reader_count(parent, name);
+    list = arena_alloc(*count, sizeof(*list));
+    for (xmlNode *n = NULL; parent && (n = reader_next(parent, n, name));)
+        list[i++] = reader_pci(r, n, "address");
+    return list;
 }
 
 bool reader_yes(xmlNode *n, const char *attribute, bool missing)

@@ -26,9 +26,14 @@ const char *reader_text(xmlNode *n, const char *attribute, const char *missing);
 /* The attribute's number, at most max; 0 when it is not there. */
 u64 reader_number(struct reader *r, xmlNode *n, const char *attribute, u64 max);
 bool reader_has(xmlNode *n, const char *attribute);
-/* A PCI address of the form bb:dd.f, which the schema has checked, as PCI has it: bus << 8 | device << 3 |
- * function. */
+/* A PCI address, whose form the schema has checked, as PCI has it: bus << 8 | device << 3 | function. */
 u16 reader_bdf(const char *address);
+/* The one way in which messages and results spell an address: bb:dd.f. */
+const char *bdf_text(u16 bdf);
+/* The function that an element's attribute names. */
+struct pci_name reader_pci(const struct reader *r, xmlNode *n, const char *attribute);
+/* All children of that name with an attribute `address`. */
+struct pci_name *reader_pci_list(const struct reader *r, xmlNode *parent, const char *name, size_t *count);
 bool reader_yes(xmlNode *n, const char *attribute, bool missing);
 
 #endif

@@ -1,5 +1,6 @@
 #include "read.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void read_emulator(struct reader *r, xmlNode *root, struct emulator *e)
@@ -44,9 +45,24 @@ static void read_cpu(struct reader *r, xmlNode *root, struct board *b)
     b->mitigations = read_words(b->cpu_at, reader_text(n, "mitigations", ""), &b->mitigation_count);
     b->core_count = reader_count(n, "core");
     b->cores = arena_alloc(b->core_count, sizeof(*b->cores));
-    while ((core = reader_next(n, core, "core")))
-        b->cores[i++] =
-            (struct core){reader_where(r, core), (u32)reader_number(r, core, "apic-id", UINT32_MAX)};
+    while ((core = reader_next(n, core, "core"))) {
+        b->cores[i++] = (struct core){
+            .at = reader_where(r, core),
+            .apic_id = (u32)reader_number(r, core, "apic-id", UINT32_MAX),
+            .efficient = strcmp(reader_text(core, "kind", "performance"), "efficient") == 0,
+        };
+    }
+    b->cache_count = reader_count(n, "cache-allocation");
+    b->caches = arena_alloc(b->cache_count, sizeof(*b->caches));
+    i = 0;
+    for (xmlNode *cache = NULL; (cache = reader_next(n, cache, "cache-allocation"));) {
+        b->caches[i++] = (struct cache_alloc){
+            .at = reader_where(r, cache),
+            .level = reader_number(r, cache, "level", UINT32_MAX),
+            .ways = reader_number(r, cache, "ways", UINT32_MAX),
+            .classes = reader_number(r, cache, "classes", UINT32_MAX),
+        };
+    }
 }
 
 static struct region *read_regions(struct reader *r, xmlNode *parent, const char *name, size_t *count)
@@ -57,12 +73,14 @@ static struct region *read_regions(struct reader *r, xmlNode *parent, const char
     *count = reader_count(parent, name);
     regions = arena_alloc(*count, sizeof(*regions));
     for (xmlNode *n = NULL; (n = reader_next(parent, n, name));) {
-        regions[i++] = (struct region){
+        regions[i] = (struct region){
             .at = reader_where(r, n),
             .base = reader_number(r, n, "base", UINT64_MAX),
             .size = reader_number(r, n, "size", UINT64_MAX),
-            .what = reader_text(n, "what", "RAM"),
+            .what = reader_text(n, "what", name),
         };
+        regions[i].devices = reader_pci_list(r, n, "device", &regions[i].device_count);
+        i++;
     }
     return regions;
 }
@@ -181,7 +199,28 @@ static void read_uarts(struct reader *r, xmlNode *root, struct board *b)
             .gsi = (u8)reader_number(r, n, "gsi", UINT8_MAX),
             .baud = (u32)reader_number(r, n, "baud", UINT32_MAX),
             .clock_hz = (u32)reader_number(r, n, "clock-hz", UINT32_MAX),
+            .on_pci = reader_has(n, "pci"),
+            .pci = reader_pci(r, n, "pci"),
         };
+    }
+}
+
+static void read_iommus(struct reader *r, xmlNode *root, struct board *b)
+{
+    size_t i = 0;
+
+    b->iommu_count = reader_count(root, "iommu");
+    b->iommus = arena_alloc(b->iommu_count, sizeof(*b->iommus));
+    for (xmlNode *n = NULL; (n = reader_next(root, n, "iommu"));) {
+        struct iommu *u = &b->iommus[i++];
+
+        *u = (struct iommu){
+            .at = reader_where(r, n),
+            .kind = reader_text(n, "kind", ""),
+            .base = reader_number(r, n, "base", UINT64_MAX),
+            .all = reader_yes(n, "all", false),
+        };
+        u->devices = reader_pci_list(r, n, "device", &u->device_count);
     }
 }
 
@@ -202,24 +241,72 @@ static void read_bars(struct reader *r, xmlNode *function, struct pci_function *
     }
 }
 
+static void read_interrupts_of(struct reader *r, xmlNode *function, struct pci_function *f)
+{
+    xmlNode *intx = reader_next(function, NULL, "intx"), *msi = reader_next(function, NULL, "msi");
+    xmlNode *msix = reader_next(function, NULL, "msix");
+
+    f->has_intx = intx != NULL;
+    if (intx) {
+        f->intx_at = reader_where(r, intx);
+        f->intx_pin = (u8)reader_number(r, intx, "pin", UINT8_MAX);
+        f->intx_gsi = (u32)reader_number(r, intx, "gsi", UINT32_MAX);
+    }
+    f->has_msi = msi != NULL;
+    if (msi) {
+        f->msi_at = reader_where(r, msi);
+        f->msi_vectors = reader_number(r, msi, "vectors", UINT32_MAX);
+    }
+    f->has_msix = msix != NULL;
+    if (msix) {
+        f->msix_at = reader_where(r, msix);
+        f->msix_vectors = reader_number(r, msix, "vectors", UINT32_MAX);
+        f->msix_bar = (u8)reader_number(r, msix, "bar", UINT8_MAX);
+        f->msix_offset = reader_number(r, msix, "offset", UINT64_MAX);
+    }
+}
+
+/* By address; functions of one address, which a rule refuses, in the order of the file. */
+static int compare_functions(const void *a, const void *b)
+{
+    const struct pci_function *x = *(const struct pci_function *const *)a;
+    const struct pci_function *y = *(const struct pci_function *const *)b;
+
+    return x->bdf != y->bdf ? (x->bdf < y->bdf ? -1 : 1) : x < y ? -1 : x > y;
+}
+
+static void sort_functions(struct board *b)
+{
+    b->pci_sorted = arena_alloc(b->pci_count, sizeof(*b->pci_sorted));
+    for (size_t i = 0; i < b->pci_count; i++)
+        b->pci_sorted[i] = &b->pci[i];
+    qsort(b->pci_sorted, b->pci_count, sizeof(*b->pci_sorted), compare_functions);
+}
+
 static void read_pci(struct reader *r, xmlNode *root, struct board *b)
 {
     xmlNode *pci = reader_next(root, NULL, "pci");
     size_t i = 0;
 
+    b->windows = read_regions(r, pci, "window", &b->window_count);
     b->pci_count = reader_count(pci, "function");
     b->pci = arena_alloc(b->pci_count, sizeof(*b->pci));
     for (xmlNode *n = NULL; pci && (n = reader_next(pci, n, "function"));) {
         struct pci_function *f = &b->pci[i++];
 
         f->at = reader_where(r, n);
-        f->address = reader_text(n, "address", "");
-        f->bdf = reader_bdf(f->address);
+        f->bdf = reader_bdf(reader_text(n, "address", "0:0.0"));
+        f->address = bdf_text(f->bdf);
         f->vendor = (u16)reader_number(r, n, "vendor", UINT16_MAX);
         f->device = (u16)reader_number(r, n, "device", UINT16_MAX);
         f->class_code = (u32)reader_number(r, n, "class", 0xffffff);
+        f->has_group = reader_has(n, "iommu-group");
+        f->iommu_group = (u32)reader_number(r, n, "iommu-group", INT32_MAX);
+        f->acs = reader_yes(n, "acs", false);
         read_bars(r, n, f);
+        read_interrupts_of(r, n, f);
     }
+    sort_functions(b);
 }
 
 static void read_quirks(struct reader *r, xmlNode *root, struct board *b)
@@ -249,6 +336,7 @@ bool read_board(xmlDocPtr doc, const char *path, struct board *out)
     read_interrupts(&r, root, out);
     read_registers(&r, root, out);
     read_pm(&r, root, out);
+    read_iommus(&r, root, out);
     read_uarts(&r, root, out);
     read_pci(&r, root, out);
     read_quirks(&r, root, out);

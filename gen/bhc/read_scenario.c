@@ -74,10 +74,11 @@ static void read_cpus(struct reader *r, xmlNode *vm_node, struct vm *vm)
     xmlNode *cpus = reader_next(vm_node, NULL, "cpus"), *vcpus = reader_next(vm_node, NULL, "vcpus");
     size_t i = 0;
 
-    vm->cpus_at = reader_where(r, cpus);
+    vm->has_cpus = cpus != NULL;
+    vm->cpus_at = reader_where(r, cpus ? cpus : vm_node);
     vm->cpu_count = reader_count(cpus, "cpu");
     vm->cpus = arena_alloc(vm->cpu_count, sizeof(*vm->cpus));
-    for (xmlNode *n = NULL; (n = reader_next(cpus, n, "cpu"));)
+    for (xmlNode *n = NULL; cpus && (n = reader_next(cpus, n, "cpu"));)
         vm->cpus[i++] = (struct vm_cpu){reader_where(r, n), reader_number(r, n, "id", UINT32_MAX)};
     vm->has_vcpus = vcpus != NULL;
     vm->vcpus_at = reader_where(r, vcpus);
@@ -163,21 +164,64 @@ static void read_service(struct reader *r, xmlNode *vm_node, struct vm_service *
 
 static void read_grants(struct reader *r, xmlNode *vm_node, struct vm *vm)
 {
-    xmlNode *flags = reader_next(vm_node, NULL, "flags"), *devices = reader_next(vm_node, NULL, "devices");
-    size_t i = 0;
+    xmlNode *flags = reader_next(vm_node, NULL, "flags");
 
     vm->flags_at = reader_where(r, flags);
     for (u32 f = 0; flags && flag_names[f]; f++) {
         if (reader_next(flags, NULL, flag_names[f]))
             vm->flags |= BIT32(f);
     }
+}
+
+static void read_device(struct reader *r, xmlNode *n, struct vm_device *d)
+{
+    struct pci_name name = reader_pci(r, n, "address"), seen = reader_pci(r, n, "virtual");
+    size_t i = 0;
+
+    *d = (struct vm_device){
+        .at = name.at,
+        .address = name.address,
+        .bdf = name.bdf,
+        .has_vendor = reader_has(n, "vendor"),
+        .has_device = reader_has(n, "device"),
+        .has_virtual = reader_has(n, "virtual"),
+        .intx = reader_yes(n, "intx", false),
+        .vendor = (u16)reader_number(r, n, "vendor", UINT16_MAX),
+        .device = (u16)reader_number(r, n, "device", UINT16_MAX),
+        .virtual_address = reader_has(n, "virtual") ? seen.address : "",
+        .virtual_bdf = seen.bdf,
+        .bar_count = reader_count(n, "bar"),
+    };
+    d->bars = arena_alloc(d->bar_count, sizeof(*d->bars));
+    for (xmlNode *bar = NULL; (bar = reader_next(n, bar, "bar"));) {
+        d->bars[i++] = (struct vm_bar){
+            .at = reader_where(r, bar),
+            .index = (u8)reader_number(r, bar, "index", UINT8_MAX),
+            .gpa = reader_number(r, bar, "gpa", UINT64_MAX),
+        };
+    }
+}
+
+static void read_devices(struct reader *r, xmlNode *vm_node, struct vm *vm)
+{
+    xmlNode *devices = reader_next(vm_node, NULL, "devices");
+    size_t i = 0;
+
     vm->devices_at = reader_where(r, devices);
+    vm->dma = devices ? reader_text(devices, "dma", NULL) : NULL;
     vm->device_count = reader_count(devices, "pci");
     vm->devices = arena_alloc(vm->device_count, sizeof(*vm->devices));
-    for (xmlNode *n = NULL; devices && (n = reader_next(devices, n, "pci"));) {
-        const char *address = reader_text(n, "address", "");
-
-        vm->devices[i++] = (struct vm_device){reader_where(r, n), address, reader_bdf(address)};
+    for (xmlNode *n = NULL; devices && (n = reader_next(devices, n, "pci"));)
+        read_device(r, n, &vm->devices[i++]);
+    vm->irq_count = reader_count(devices, "irq");
+    vm->irqs = arena_alloc(vm->irq_count, sizeof(*vm->irqs));
+    i = 0;
+    for (xmlNode *n = NULL; devices && (n = reader_next(devices, n, "irq"));) {
+        vm->irqs[i++] = (struct vm_irq){
+            .at = reader_where(r, n),
+            .gsi = (u32)reader_number(r, n, "gsi", UINT32_MAX),
+            .line = (u32)reader_number(r, n, "line", UINT32_MAX),
+        };
     }
 }
 
@@ -226,7 +270,85 @@ static void read_vm(struct reader *r, xmlNode *n, struct vm *vm)
     read_vuarts(r, n, vm);
     read_service(r, n, &vm->service);
     read_grants(r, n, vm);
+    read_devices(r, n, vm);
     read_ready(r, n, vm);
+}
+
+static void read_links(struct reader *r, xmlNode *root, struct scenario *s)
+{
+    size_t i = 0;
+
+    s->link_count = reader_count(root, "connection");
+    s->links = arena_alloc(s->link_count, sizeof(*s->links));
+    for (xmlNode *n = NULL; (n = reader_next(root, n, "connection"));) {
+        struct link *l = &s->links[i++];
+        size_t j = 0;
+
+        *l = (struct link){.at = reader_where(r, n), .end_count = reader_count(n, "end")};
+        l->ends = arena_alloc(l->end_count, sizeof(*l->ends));
+        for (xmlNode *end = NULL; (end = reader_next(n, end, "end"));) {
+            l->ends[j++] = (struct link_end){
+                .at = reader_where(r, end),
+                .vm = reader_text(end, "vm", ""),
+                .port = (u16)reader_number(r, end, "port", UINT16_MAX),
+            };
+        }
+    }
+}
+
+static void read_shared_memory(struct reader *r, xmlNode *root, struct scenario *s)
+{
+    size_t i = 0;
+
+    s->shm_count = reader_count(root, "shared-memory");
+    s->shms = arena_alloc(s->shm_count, sizeof(*s->shms));
+    for (xmlNode *n = NULL; (n = reader_next(root, n, "shared-memory"));) {
+        struct shm *m = &s->shms[i++];
+        size_t j = 0;
+
+        *m = (struct shm){
+            .at = reader_where(r, n),
+            .name = reader_text(n, "name", ""),
+            .id = reader_number(r, n, "id", UINT32_MAX),
+            .size = reader_number(r, n, "size", UINT64_MAX),
+            .fixed = reader_has(n, "base"),
+            .base = reader_number(r, n, "base", UINT64_MAX),
+            .user_count = reader_count(n, "user"),
+        };
+        m->users = arena_alloc(m->user_count, sizeof(*m->users));
+        for (xmlNode *user = NULL; (user = reader_next(n, user, "user"));) {
+            m->users[j++] = (struct shm_user){
+                .at = reader_where(r, user),
+                .vm = reader_text(user, "vm", ""),
+                .has_gpa = reader_has(user, "gpa"),
+                .writable = strcmp(reader_text(user, "access", "read-write"), "read-write") == 0,
+                .gpa = reader_number(r, user, "gpa", UINT64_MAX),
+            };
+        }
+    }
+}
+
+static void read_classes(struct reader *r, xmlNode *root, struct scenario *s)
+{
+    size_t i = 0;
+
+    s->class_count = reader_count(root, "cache-class");
+    s->classes = arena_alloc(s->class_count, sizeof(*s->classes));
+    for (xmlNode *n = NULL; (n = reader_next(root, n, "cache-class"));) {
+        struct cache_class *k = &s->classes[i++];
+        size_t j = 0;
+
+        *k = (struct cache_class){
+            .at = reader_where(r, n),
+            .id = reader_number(r, n, "id", UINT32_MAX),
+            .level = reader_number(r, n, "level", UINT32_MAX),
+            .mask = reader_number(r, n, "mask", UINT64_MAX),
+            .user_count = reader_count(n, "user"),
+        };
+        k->users = arena_alloc(k->user_count, sizeof(*k->users));
+        for (xmlNode *user = NULL; (user = reader_next(n, user, "user"));)
+            k->users[j++] = (struct vm_name){reader_where(r, user), reader_text(user, "vm", "")};
+    }
 }
 
 bool read_scenario(xmlDocPtr doc, const char *path, struct scenario *out)
@@ -247,5 +369,8 @@ bool read_scenario(xmlDocPtr doc, const char *path, struct scenario *out)
     out->vms = arena_alloc(out->vm_count, sizeof(*out->vms));
     for (xmlNode *n = NULL; (n = reader_next(root, n, "vm"));)
         read_vm(&r, n, &out->vms[i++]);
+    read_links(&r, root, out);
+    read_shared_memory(&r, root, out);
+    read_classes(&r, root, out);
     return r.ok;
 }

@@ -189,6 +189,16 @@ const struct rule rules[] = {
      "A vUART has an interrupt line of its own, 1 to 23, that the virtual platform does not use.",
      vuart_irqs},
     {"UART-004", SEV_ERROR, SCOPE_SCENARIO, "A VM has at most 4 vUARTs.", vuart_count},
+    {"LNK-001", SEV_ERROR, SCOPE_SCENARIO, "A connection has exactly two ends.", link_two_ends},
+    {"LNK-002", SEV_ERROR, SCOPE_SCENARIO, "The VMs that a connection joins exist.", link_vm_exists},
+    {"LNK-003", SEV_ERROR, SCOPE_SCENARIO, "A connection ends at ports at which the VMs have a vUART.",
+     link_port_exists},
+    {"SHM-001", SEV_ERROR, SCOPE_SCENARIO, "The users of a shared memory are VMs of the scenario.",
+     shm_vm_exists},
+    {"SHM-002", SEV_ERROR, SCOPE_SCENARIO, "The size of a shared memory is a power of two, at least 4 KiB.",
+     shm_size},
+    {"CAT-001", SEV_ERROR, SCOPE_SCENARIO, "The users of a cache class are VMs of the scenario.",
+     class_vm_exists},
 };
 const size_t rule_count = ARRAY_SIZE(rules);
 

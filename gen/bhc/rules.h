@@ -124,5 +124,13 @@ RULE(vuart_ports);
 RULE(vuart_ports_platform);
 RULE(vuart_irqs);
 RULE(vuart_count);
+/* rules_link.c */
+RULE(link_two_ends);
+RULE(link_vm_exists);
+RULE(link_port_exists);
+RULE(shm_vm_exists);
+RULE(shm_size);
+/* rules_cache.c */
+RULE(class_vm_exists);
 
 #endif

@@ -81,6 +81,20 @@ static void build_sizes(struct node *root, const struct config *c)
     add_dec(n, "service", service_vm(s) != NULL);
     add_dec(n, "user-vms", user_vm_count(s));
     add_dec(n, "s2-pages", s->s2_total);
+    add_dec(n, "links", s->link_count);
+    add_dec(n, "shms", s->shm_count);
+    add_dec(n, "shm-users", s->shm_user_total);
+    add_dec(n, "classes", s->class_count);
+}
+
+static void add_devices(struct node *parent, const struct pci_name *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct node *n = node_new(parent, "device");
+
+        add_text(n, "address", list[i].address);
+        add_hex(n, "bdf", list[i].bdf);
+    }
 }
 
 static void build_emulator(struct node *board, const struct emulator *e)
@@ -106,6 +120,7 @@ static void build_memory(struct node *board, const struct board *b)
 
         add_range(n, b->reserved[i].base, b->reserved[i].size);
         add_text(n, "what", b->reserved[i].what);
+        add_devices(n, b->reserved[i].devices, b->reserved[i].device_count);
     }
 }
 
@@ -133,6 +148,13 @@ static void build_controllers(struct node *board, const struct board *b)
     add_hex(n, "reset-port", b->acpi.reset_port);
     add_hex(n, "reset-value", b->acpi.reset_value);
     add_hex(n, "cpu-hotplug-port", b->acpi.cpu_hotplug_port);
+    for (size_t i = 0; i < b->iommu_count; i++) {
+        n = node_new(board, "iommu");
+        add_text(n, "kind", b->iommus[i].kind);
+        add_hex64(n, "base", b->iommus[i].base);
+        add_bool(n, "all", b->iommus[i].all);
+        add_devices(n, b->iommus[i].devices, b->iommus[i].device_count);
+    }
     for (size_t i = 0; i < b->uart_count; i++) {
         n = node_new(board, "uart");
         add_text(n, "name", b->uarts[i].name);
@@ -140,6 +162,7 @@ static void build_controllers(struct node *board, const struct board *b)
         add_dec(n, "gsi", b->uarts[i].gsi);
         add_dec(n, "baud", b->uarts[i].baud);
         add_dec(n, "clock-hz", b->uarts[i].clock_hz);
+        add_text(n, "pci", b->uarts[i].on_pci ? b->uarts[i].pci.address : "");
     }
 }
 
@@ -169,10 +192,31 @@ static void build_pm(struct node *board, const struct board *b)
     }
 }
 
+static void build_interrupts(struct node *function, const struct pci_function *f)
+{
+    struct node *n;
+
+    if (f->has_intx) {
+        n = node_new(function, "intx");
+        add_dec(n, "pin", f->intx_pin);
+        add_dec(n, "gsi", f->intx_gsi);
+    }
+    if (f->has_msi)
+        add_dec(node_new(function, "msi"), "vectors", f->msi_vectors);
+    if (f->has_msix) {
+        n = node_new(function, "msix");
+        add_dec(n, "vectors", f->msix_vectors);
+        add_dec(n, "bar", f->msix_bar);
+        add_hex64(n, "offset", f->msix_offset);
+    }
+}
+
 static void build_pci(struct node *board, const struct board *b)
 {
     size_t first_bar = 0;
 
+    for (size_t i = 0; i < b->window_count; i++)
+        add_range(node_new(board, "window"), b->windows[i].base, b->windows[i].size);
     for (size_t i = 0; i < b->pci_count; i++) {
         const struct pci_function *f = &b->pci[i];
         struct node *n = node_new(board, "function");
@@ -184,6 +228,8 @@ static void build_pci(struct node *board, const struct board *b)
         add_hex(n, "class", f->class_code);
         add_dec(n, "first-bar", first_bar);
         add_dec(n, "bars", f->bar_count);
+        add_hex(n, "iommu-group", f->has_group ? f->iommu_group : NO_GROUP);
+        add_bool(n, "acs", f->acs);
         first_bar += f->bar_count;
         for (size_t j = 0; j < f->bar_count; j++) {
             struct node *bar = node_new(n, "bar");
@@ -192,6 +238,7 @@ static void build_pci(struct node *board, const struct board *b)
             add_bool(bar, "io", f->bars[j].is_io);
             add_range(bar, f->bars[j].base, f->bars[j].size);
         }
+        build_interrupts(n, f);
     }
 }
 
@@ -211,8 +258,19 @@ static void build_board(struct node *root, const struct board *b)
     add_names(n, "feature", b->features, b->feature_count);
     add_names(n, "mitigation", b->mitigations, b->mitigation_count);
     add_names(n, "quirk", b->quirks, b->quirk_count);
-    for (size_t i = 0; i < b->core_count; i++)
-        add_hex(node_new(n, "cpu"), "apic-id", b->cores[i].apic_id);
+    for (size_t i = 0; i < b->core_count; i++) {
+        struct node *cpu = node_new(n, "cpu");
+
+        add_hex(cpu, "apic-id", b->cores[i].apic_id);
+        add_text(cpu, "core", b->cores[i].efficient ? "efficient" : "performance");
+    }
+    for (size_t i = 0; i < b->cache_count; i++) {
+        struct node *cache = node_new(n, "cache");
+
+        add_dec(cache, "level", b->caches[i].level);
+        add_dec(cache, "ways", b->caches[i].ways);
+        add_dec(cache, "classes", b->caches[i].classes);
+    }
     build_memory(n, b);
     build_controllers(n, b);
     build_pm(n, b);
@@ -295,6 +353,24 @@ static void build_vm_flags(struct node *n, const struct vm *vm)
     }
 }
 
+static void build_device(struct node *vm, const struct vm_device *d)
+{
+    struct node *n = node_new(vm, "device");
+
+    add_text(n, "address", d->address);
+    add_hex(n, "bdf", d->bdf);
+    add_text(n, "virtual", d->virtual_address);
+    add_hex(n, "virtual-bdf", d->virtual_bdf);
+    add_bool(n, "intx", d->intx);
+    for (size_t i = 0; i < d->bar_count; i++) {
+        struct node *bar = node_new(n, "vbar");
+
+        add_dec(bar, "index", d->bars[i].index);
+        add_hex64(bar, "gpa", d->bars[i].gpa);
+        add_hex64(bar, "size", d->bars[i].size);
+    }
+}
+
 static void build_vm_resources(struct node *n, const struct vm *vm)
 {
     for (size_t i = 0; i < vm->cpu_count; i++)
@@ -312,12 +388,15 @@ static void build_vm_resources(struct node *n, const struct vm *vm)
         add_hex(uart, "port", vm->vuarts[i].port);
         add_dec(uart, "irq", vm->vuarts[i].irq);
         add_bool(uart, "console", vm->vuarts[i].console);
+        add_hex(uart, "peer", vm->vuarts[i].peer);
     }
-    for (size_t i = 0; i < vm->device_count; i++) {
-        struct node *device = node_new(n, "device");
+    for (size_t i = 0; i < vm->device_count; i++)
+        build_device(n, &vm->devices[i]);
+    for (size_t i = 0; i < vm->irq_count; i++) {
+        struct node *irq = node_new(n, "irq");
 
-        add_text(device, "address", vm->devices[i].address);
-        add_hex(device, "bdf", vm->devices[i].bdf);
+        add_dec(irq, "gsi", vm->irqs[i].gsi);
+        add_dec(irq, "line", vm->irqs[i].line);
     }
 }
 
@@ -343,6 +422,10 @@ static void build_vm(struct node *scenario, const struct vm *vm, size_t id)
     add_dec(n, "first-device", vm->first_device);
     add_dec(n, "s2-pages", vm->s2_pages);
     add_dec(n, "first-s2-page", vm->first_s2_page);
+    add_dec(n, "shm-users", vm->shm_count);
+    add_dec(n, "first-shm-user", vm->first_shm);
+    add_dec(n, "clos", vm->clos);
+    add_text(n, "dma", vm->dma ? vm->dma : vm->service.dma ? vm->service.dma : "");
     if (vm->ready) {
         add_text(n, "ready", vm->ready);
         add_text(n, "ready-on", vm->ready_on ? vm->ready_on : vm->name);
@@ -350,6 +433,44 @@ static void build_vm(struct node *scenario, const struct vm *vm, size_t id)
     build_vm_flags(n, vm);
     build_vm_resources(n, vm);
     build_boot(n, &vm->boot);
+}
+
+/* What joins VMs: vUARTs, memory, shares of a cache. */
+static void build_joints(struct node *scenario, const struct scenario *s)
+{
+    for (size_t i = 0; i < s->link_count; i++) {
+        struct node *n = node_new(scenario, "link");
+
+        for (size_t j = 0; j < s->links[i].end_count; j++) {
+            struct node *end = node_new(n, "end");
+
+            add_hex(end, "vm", vm_index(s, s->links[i].ends[j].vm));
+            add_hex(end, "port", s->links[i].ends[j].port);
+        }
+    }
+    for (size_t i = 0; i < s->shm_count; i++) {
+        struct node *n = node_new(scenario, "shm");
+
+        add_text(n, "name", s->shms[i].name);
+        add_dec(n, "id", s->shms[i].id);
+        add_range(n, s->shms[i].base, s->shms[i].size);
+        for (size_t j = 0; j < s->shms[i].user_count; j++) {
+            struct node *user = node_new(n, "user");
+
+            add_hex(user, "vm", vm_index(s, s->shms[i].users[j].vm));
+            add_hex64(user, "gpa", s->shms[i].users[j].gpa);
+            add_bool(user, "writable", s->shms[i].users[j].writable);
+        }
+    }
+    for (size_t i = 0; i < s->class_count; i++) {
+        struct node *n = node_new(scenario, "cache-class");
+
+        add_dec(n, "id", s->classes[i].id);
+        add_dec(n, "level", s->classes[i].level);
+        add_hex(n, "mask", s->classes[i].mask);
+        for (size_t j = 0; j < s->classes[i].user_count; j++)
+            add_hex(node_new(n, "user"), "vm", vm_index(s, s->classes[i].users[j].vm));
+    }
 }
 
 struct node *tree_build(const struct config *c)
@@ -374,5 +495,6 @@ struct node *tree_build(const struct config *c)
     }
     for (size_t i = 0; i < s->vm_count; i++)
         build_vm(n, &s->vms[i], i);
+    build_joints(n, s);
     return root;
 }

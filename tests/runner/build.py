@@ -6,23 +6,33 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
 import sources
-from common import (BUILD, BUILD_SPACE, ROOT, Problem, Ticker, check_name, names_in, need_space, run_logged, say, tail, xml_description)
+from common import (BUILD, BUILD_SPACE, ROOT, Problem, Ticker, cache_dir, have_tool, names_in, need_space, pair_name, run_logged, say, tail, xml_description, xml_path)
+
+
+def compiler_command(compiler):
+    """The compiler, behind ccache where that is installed: most objects of one pair are those of another, to the byte."""
+    return "ccache " + compiler if have_tool("ccache") else compiler
+
+
+def ccache_settings():
+    """A cache of our own. Object files do not name the folder they were built in (src/meson.build), so it need not be part of the key."""
+    return {"CCACHE_DIR": os.path.join(cache_dir(), "ccache"), "CCACHE_MAXSIZE": "1G", "CCACHE_NOHASHDIR": "1"}
 
 
 class Build:
     """One configured build folder. compiler: gcc or clang."""
 
     def __init__(self, board, scenario, compiler="gcc", suffix="", options=()):
-        check_name("board", board, names_in("boards"))
-        check_name("scenario", scenario, names_in("scenarios"))
         self.board, self.scenario, self.compiler = board, scenario, compiler
-        self.options = ["-Dboard=" + board, "-Dscenario=" + scenario, "-Dunit=false"] + list(options)
-        name = "%s-%s" % (board, scenario)
-        self.name = name + ("" if compiler == "gcc" else "-" + compiler) + suffix
+        self.board_xml, self.scenario_xml = xml_path("board", board), xml_path("scenario", scenario)
+        names = [path if name.endswith(".xml") else name for name, path in ((board, self.board_xml), (scenario, self.scenario_xml))]
+        self.options = ["-Dboard=" + names[0], "-Dscenario=" + names[1], "-Dunit=false"] + list(options)
+        self.name = pair_name(board, scenario) + ("" if compiler == "gcc" else "-" + compiler) + suffix
         self.dir = os.path.join(BUILD, self.name)
         self.logs = os.path.join(self.dir, "logs")
 
@@ -42,11 +52,11 @@ class Build:
             return json.load(file)
 
     def _configure(self):
-        env = dict(os.environ, CC=self.compiler)
+        env = dict(os.environ, CC=compiler_command(self.compiler))
         os.makedirs(self.logs, exist_ok=True)
         ready = os.path.exists(self.path("build.ninja"))
         recorded = self.path("options.txt")
-        wanted = " ".join([self.compiler] + self.options)
+        wanted = " ".join([compiler_command(self.compiler)] + self.options)
         if ready and os.path.exists(recorded) and open(recorded, encoding="utf-8").read() == wanted:
             return
         command = ["meson", "setup", self.dir, ROOT] + self.options
@@ -70,7 +80,7 @@ class Build:
             os.makedirs(self.logs, exist_ok=True)
             with open(log, "wb") as file:
                 child = subprocess.Popen(["ninja", "-C", self.dir] + list(targets), stdout=file, stderr=subprocess.STDOUT,
-                                         stdin=subprocess.DEVNULL)
+                                         stdin=subprocess.DEVNULL, env=dict(ccache_settings(), **os.environ))
                 try:
                     if quiet:
                         code = child.wait()
@@ -107,7 +117,8 @@ class Build:
             if name not in known:
                 raise Problem("--module %s=...: scenario '%s' has no module of that name; it has: %s" %
                               (name, self.scenario, ", ".join(known)))
-        return [(sources.resolve(module, self.dir, overrides), module["name"]) for module in self.config()["modules"]]
+        near = os.path.dirname(self.scenario_xml) if self.scenario.endswith(".xml") else ROOT
+        return [(sources.resolve(module, self.dir, overrides, near), module["name"]) for module in self.config()["modules"]]
 
 
 def ninja_step(log):
@@ -148,18 +159,47 @@ def build_bhc(quiet=False):
     return os.path.join(where, "gen/bhc")
 
 
-def valid_pairs(bhc):
-    """{(board, scenario): None or the first complaint} by asking the configuration compiler."""
+class Verdict:
+    """What the configuration compiler says of a pair: whether it is valid, the first complaint if not, and how many warnings there are."""
+
+    def __init__(self, done):
+        said = json.loads(done.stdout)
+        self.valid = done.returncode == 0
+        self.warnings = said["warnings"]
+        errors = [entry for entry in said["diagnostics"] if entry["severity"] == "error"]
+        self.complaint = None if self.valid else "%(file)s:%(line)d: error: [%(rule)s] %(message)s" % errors[0] if errors else said.get("cannot_run", "?")
+
+
+def judge_pairs(bhc):
+    """{(board, scenario): Verdict} for all of this tree."""
     pairs = {}
     for board in names_in("boards"):
         for scenario in names_in("scenarios"):
-            done = subprocess.run([bhc, os.path.join(ROOT, "boards", board + ".xml"), os.path.join(ROOT, "scenarios", scenario + ".xml"),
-                                   "--schema-dir", os.path.join(ROOT, "gen/schema"), "--check"],
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-            lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
-            errors = [line for line in lines if " error: " in line] or lines
-            pairs[board, scenario] = None if done.returncode == 0 else (errors[0] if errors else "status %d" % done.returncode)
+            done = subprocess.run([bhc, xml_path("board", board), xml_path("scenario", scenario), "--schema-dir", os.path.join(ROOT, "gen/schema"),
+                                   "--check", "--format=json"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            try:
+                pairs[board, scenario] = Verdict(done)
+            except ValueError as error:
+                raise Problem("bhc does not answer for %s on %s: %s" % (scenario, board, done.stdout.decode("utf-8", "replace")[:200])) from error
     return pairs
+
+
+def valid_pairs(bhc):
+    """{(board, scenario): None or the first complaint}"""
+    return {pair: verdict.complaint for pair, verdict in judge_pairs(bhc).items()}
+
+
+def complain(problem):
+    sys.stderr.write("bulkhead: %s\n" % problem)
+
+
+def board_emulator(name):
+    """qemu, bochs, or None for a real machine."""
+    try:
+        emulator = ElementTree.parse(xml_path("board", name)).getroot().find("emulator")
+    except (OSError, ElementTree.ParseError):
+        return None
+    return None if emulator is None else emulator.get("kind")
 
 
 def board_quirks(name):

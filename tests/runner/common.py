@@ -1,5 +1,6 @@
 """Paths, messages and small helpers that every part of the runner uses."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -60,7 +61,27 @@ def names_in(folder):
 def check_name(kind, name, known):
     """Refuses a board or scenario that is not there, naming those that are."""
     if name not in known:
-        raise Problem("there is no %s '%s'; choose one of: %s" % (kind, name, ", ".join(known)))
+        raise Problem("there is no %s '%s'; choose one of: %s; or give the path of an XML file" % (kind, name, ", ".join(known)))
+    return name
+
+
+def xml_path(kind, name):
+    """The file of a board or scenario (kind: board, scenario): a name stands for one of this tree, anything that ends in .xml is a path."""
+    if name.endswith(".xml"):
+        path = os.path.abspath(name)
+        if not os.path.isfile(path):
+            raise Problem("there is no %s file %s" % (kind, name))
+        return path
+    folder = kind + "s"
+    return os.path.join(ROOT, folder, check_name(kind, name, names_in(folder)) + ".xml")
+
+
+def pair_name(board, scenario):
+    """What the build of a pair is called: BOARD-SCENARIO; files from elsewhere are told apart by a hash of where they lie."""
+    paths = [xml_path("board", board), xml_path("scenario", scenario)]
+    name = "-".join(os.path.splitext(os.path.basename(path))[0] for path in paths)
+    if board.endswith(".xml") or scenario.endswith(".xml"):
+        name += "-" + hashlib.sha256("\0".join(paths).encode()).hexdigest()[:8]
     return name
 
 

@@ -1,6 +1,7 @@
 """Command line of the runner; ./bulkhead calls it after it has seen to the packages."""
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -13,9 +14,9 @@ from common import DEFAULT_BOARD, DEFAULT_SCENARIO, Problem, die  # noqa: E402
 
 def pair_arguments(parser):
     parser.add_argument("scenario", nargs="?", default=DEFAULT_SCENARIO, metavar="SCENARIO",
-                        help="name of a file in scenarios/ without .xml (left out: %s)" % DEFAULT_SCENARIO)
+                        help="name of a file in scenarios/ without .xml, or the path of one (left out: %s)" % DEFAULT_SCENARIO)
     parser.add_argument("--board", default=DEFAULT_BOARD, metavar="BOARD",
-                        help="name of a file in boards/ without .xml (left out: %s)" % DEFAULT_BOARD)
+                        help="name of a file in boards/ without .xml, or the path of one (left out: %s)" % DEFAULT_BOARD)
 
 
 def positive(text):
@@ -64,10 +65,21 @@ def parser():
     test.add_argument("--quick", action="store_true", help="lints and unit tests only")
     test.add_argument("--only", metavar="TEXT", action="append", help="only tests whose name contains TEXT")
     test.add_argument("--list", action="store_true", help="name the tests without running them")
+    for module in command_modules():
+        module.register(commands)
     return top
 
 
+def command_modules():
+    """The commands that have a module of their own, cmd_NAME.py."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    names = sorted(name[:-3] for name in os.listdir(folder) if name.startswith("cmd_") and name.endswith(".py"))
+    return [importlib.import_module(name) for name in names]
+
+
 def dispatch(options):
+    if hasattr(options, "run"):
+        return options.run(options)
     if options.command == "run":
         import run
         return run.command_run(options)

@@ -146,8 +146,8 @@ def has_target(source):
     return target is not None and (target == DM_TARGET or os.path.exists(os.path.join(ROOT, target[:-4] + ".c")))
 
 
-def resolve(module, build_dir, overrides):
-    """Path of the file for one module of run.json. Raises Problem naming the module."""
+def resolve(module, build_dir, overrides, near=ROOT):
+    """Path of the file for one module of run.json; near: where file:PATH starts from. Raises Problem naming the module."""
     name, source = module["name"], module["source"]
     if name in overrides:
         path = os.path.abspath(overrides[name])
@@ -165,7 +165,7 @@ def resolve(module, build_dir, overrides):
         path = initramfs.build_service(os.path.join(build_dir, "service-initramfs.cpio"), os.path.join(build_dir, DM_TARGET), debian_kernel(),
                                        initramfs.build(os.path.join(build_dir, "initramfs.cpio.gz")))
     elif source.startswith("file:"):
-        path = os.path.join(ROOT, source[5:])
+        path = os.path.join(near, source[5:])
     else:
         raise Problem("module '%s' has source '%s'; the runner knows guest:NAME, debian:kernel, debian:initramfs, hsm:kernel, "
                       "hsm:initramfs and file:PATH" % (name, source))
