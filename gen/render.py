@@ -72,7 +72,7 @@ def c_bytes(data, per_line=16):
     """The initialiser of an array of bytes."""
     lines = []
     for start in range(0, len(data), per_line):
-        lines.append("    " + ", ".join("0x%02x" % byte for byte in data[start:start + per_line]) + ",")
+        lines.append("    0x" + data[start:start + per_line].hex(" ").replace(" ", ", 0x") + ",")
     return "\n".join(lines)
 
 
@@ -100,7 +100,7 @@ FILTERS = {
 
 # Attributes that are text whatever they look like; all others are numbers or yes and no.
 TEXT = {"name", "description", "vendor", "extension", "kind", "machine", "cpu", "memory", "min-version", "what", "address", "loglevel", "uart",
-        "source", "key", "key-bytes", "ready", "ready-on", "protocol", "cmdline", "abi", "core", "virtual", "pci", "dma"}
+        "source", "key", "key-bytes", "ready", "ready-on", "protocol", "cmdline", "abi", "core", "virtual", "pci", "dma", "rule", "file", "text", "project", "sha256"}
 # Attributes of these names are text in one element and numbers in another.
 NUMBERS_IN = {("function", "vendor"), ("console", "cpu"), ("cx", "address")}
 
@@ -141,11 +141,14 @@ def load_model(path):
     for name in ("tsc", "lapic", "mcfg", "acpi"):
         board[name] = only(board, name)
     board["emulator"] = board.get("emulator_list", [None])[0]
-    for name in ("feature", "mitigation", "quirk", "reserved", "px", "cx", "function"):
+    for name in ("feature", "mitigation", "quirk", "reserved", "px", "cx", "function", "cache"):
         board.setdefault(name + "_list", [])
     for function in board["function_list"]:
         function.setdefault("bar_list", [])
-    scenario.setdefault("module_list", [])
+    for name in ("module", "shm", "cache_class"):
+        scenario.setdefault(name + "_list", [])
+    for shared in scenario["shm_list"]:
+        shared.setdefault("user_list", [])
     hypervisor = only(scenario, "hypervisor")
     for vm in scenario["vm_list"]:
         for name in ("flag", "may_ask", "mem", "vuart", "device"):
@@ -169,28 +172,58 @@ def load_model(path):
         "module_list": scenario["module_list"],
         "vms": scenario["vm_list"],
         "guests": guests,
+        "warning_list": root.get("warning_list", []),
+        "warnings_omitted": sum(omitted["count"] for omitted in root.get("warnings_omitted_list", [])),
     }
 
 
 # ---- rendering -------------------------------------------------------------------------------------------------------------------
 
-def render(model, templates, name):
+def environment_for(templates, cache):
+    """cache: folder for compiled templates, which take longer to compile than to render; None: compile them anew."""
+    if cache is not None:
+        os.makedirs(cache, exist_ok=True)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(templates), undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
+                                     lstrip_blocks=True, keep_trailing_newline=True, autoescape=lambda name: name.endswith(".html.j2"),
+                                     bytecode_cache=None if cache is None else jinja2.FileSystemBytecodeCache(cache))
     environment.filters.update(FILTERS)
+    return environment
+
+
+def render(model, environment, name):
     try:
         return environment.get_template(name + ".j2").render(model)
     except jinja2.TemplateNotFound as error:
-        raise Problem("there is no template %s in %s" % (error, templates)) from error
+        raise Problem("there is no template %s in %s" % (error, ", ".join(environment.loader.searchpath))) from error
     except jinja2.TemplateError as error:
         raise Problem("template %s.j2: %s" % (name, error)) from error
 
 
+def render_all(model, templates, names, cache):
+    """{name: text}. What only the report needs is loaded and worked out only for it."""
+    if any(name.startswith("report.") for name in names):
+        import report_model
+        model["report"] = report_model.build(model, templates)
+    environment = environment_for(templates, cache)
+    return {name: render(model, environment, name) for name in names}
+
+
+def unchanged(path, text):
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read() == text
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def write_all(directory, texts):
-    """All files or none: each beside its name first, then renamed."""
+    """All files or none: each beside its name first, then renamed. Files that hold the text already are left alone, so that ninja need not build anew
+    what is made of them."""
     temporary = []
     try:
         for name, text in texts.items():
+            if unchanged(os.path.join(directory, name), text):
+                continue
             path = os.path.join(directory, ".%s.%d.tmp" % (name, os.getpid()))
             temporary.append((path, os.path.join(directory, name)))
             with open(path, "w", encoding="utf-8", newline="\n") as file:
@@ -210,6 +243,7 @@ def main():
     parser.add_argument("names", nargs="+", metavar="NAME", help="files to render: NAME.j2 in the template folder gives NAME")
     parser.add_argument("--templates", required=True, help="folder of the templates")
     parser.add_argument("--manifest", help="manifest.dtb, for templates that hold it")
+    parser.add_argument("--cache", help="folder in which compiled templates are kept for the next time (left out: they are not)")
     parser.add_argument("--out-dir", required=True, help="where to write; must exist")
     options = parser.parse_args()
     try:
@@ -217,7 +251,7 @@ def main():
         if options.manifest:
             with open(options.manifest, "rb") as file:
                 model["manifest"] = file.read()
-        write_all(options.out_dir, {name: render(model, options.templates, name) for name in options.names})
+        write_all(options.out_dir, render_all(model, options.templates, options.names, options.cache))
     except Problem as problem:
         sys.stderr.write("render.py: %s\n" % problem)
         return 2

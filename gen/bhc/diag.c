@@ -16,7 +16,31 @@ struct diag {
 
 static struct diag *diags;
 static size_t diag_used, diag_room;
-static unsigned counts[2];
+static unsigned counts[2]; /* also those that are not kept */
+static unsigned left_out;
+static bool warnings_are_errors;
+
+/* How many of each rule are kept. */
+static struct tally {
+    const char *rule;
+    unsigned kept;
+} tallies[256];
+static size_t tally_count;
+
+/* Counts one more of the rule. */
+static bool room_for(const char *rule)
+{
+    size_t i = 0;
+
+    while (i < tally_count && strcmp(tallies[i].rule, rule) != 0)
+        i++;
+    if (i == tally_count) {
+        if (tally_count == ARRAY_SIZE(tallies))
+            cannot_run("there are more rules than %zu", ARRAY_SIZE(tallies));
+        tallies[tally_count++] = (struct tally){rule, 0};
+    }
+    return tallies[i].kept++ < MAX_PER_RULE;
+}
 
 void diag_add(enum severity severity, const char *rule, struct where at, const char *fmt, ...)
 {
@@ -24,6 +48,11 @@ void diag_add(enum severity severity, const char *rule, struct where at, const c
     char *text;
     int len;
 
+    counts[severity]++;
+    if (!room_for(rule)) {
+        left_out++;
+        return;
+    }
     va_start(ap, fmt);
     va_copy(again, ap);
     len = vsnprintf(NULL, 0, fmt, ap);
@@ -45,7 +74,6 @@ void diag_add(enum severity severity, const char *rule, struct where at, const c
     }
     diags[diag_used] = (struct diag){severity, rule, at, text, diag_used, false};
     diag_used++;
-    counts[severity]++;
 }
 
 unsigned diag_count(enum severity severity)
@@ -64,38 +92,6 @@ static int diag_compare(const void *a, const void *b)
     return x->order < y->order ? -1 : x->order > y->order;
 }
 
-/* Bytes that would move the cursor or recolour the reader's terminal: C0, DEL, and C1 in UTF-8. */
-static bool is_control(const char *s)
-{
-    unsigned char c = (unsigned char)s[0], next = (unsigned char)s[1];
-
-    return c < 0x20 || c == 0x7f || (c == 0xc2 && next >= 0x80 && next <= 0x9f);
-}
-
-static void put_text(FILE *f, const char *s)
-{
-    for (; *s; s++) {
-        if (is_control(s))
-            fprintf(f, "\\x%02x", (unsigned)(unsigned char)*s);
-        else
-            fputc(*s, f);
-    }
-}
-
-static void put_json_string(FILE *f, const char *s)
-{
-    fputc('"', f);
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            fprintf(f, "\\%c", *s);
-        else if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            fprintf(f, "\\u%04x", (unsigned)(unsigned char)*s);
-        else
-            fputc(*s, f);
-    }
-    fputc('"', f);
-}
-
 static const char *severity_name(enum severity s)
 {
     return s == SEV_ERROR ? "error" : "warning";
@@ -103,33 +99,76 @@ static const char *severity_name(enum severity s)
 
 static void print_text(const struct diag *d)
 {
-    put_text(stderr, d->at.file);
+    print_escaped(stderr, d->at.file);
     if (d->at.line > 0)
         fprintf(stderr, ":%ld", d->at.line);
     fprintf(stderr, ": %s: [%s] ", severity_name(d->severity), d->rule);
-    put_text(stderr, d->text);
+    print_escaped(stderr, d->text);
     fputc('\n', stderr);
 }
 
 static void print_json(const struct diag *d)
 {
     fputs("{\"file\":", stdout);
-    put_json_string(stdout, d->at.file);
+    print_json_string(stdout, d->at.file);
     printf(",\"line\":%ld,\"severity\":\"%s\",\"rule\":\"%s\",\"message\":", d->at.line,
            severity_name(d->severity), d->rule);
-    put_json_string(stdout, d->text);
+    print_json_string(stdout, d->text);
     fputc('}', stdout);
 }
 
-void diag_print(enum diag_format format, const char *first_file)
+void diag_warnings_are_errors(void)
+{
+    warnings_are_errors = true;
+}
+
+void diag_reset(void)
+{
+    diags = NULL;
+    diag_used = diag_room = 0;
+    counts[SEV_ERROR] = counts[SEV_WARNING] = left_out = 0;
+    tally_count = 0;
+}
+
+static void diag_sort(const char *first_file)
 {
     for (size_t i = 0; i < diag_used; i++)
         diags[i].first_file = strcmp(diags[i].at.file, first_file) == 0;
     if (diag_used > 0)
         qsort(diags, diag_used, sizeof(*diags), diag_compare);
+}
+
+size_t diag_warnings(const char *first_file, struct finding **out)
+{
+    size_t count = 0;
+
+    diag_sort(first_file);
+    *out = arena_alloc(counts[SEV_WARNING], sizeof(**out));
+    for (size_t i = 0; i < diag_used; i++) {
+        if (diags[i].severity == SEV_WARNING)
+            (*out)[count++] =
+                (struct finding){diags[i].rule, diags[i].text, diags[i].first_file, diags[i].at.line};
+    }
+    return count;
+}
+
+static void print_lines(void)
+{
+    for (size_t i = 0; i < diag_used; i++)
+        print_text(&diags[i]);
+    if (left_out > 0)
+        fprintf(stderr, "bhc: %u more errors and warnings, of rules that are shown %d times, are not shown\n",
+                left_out, MAX_PER_RULE);
+    if (warnings_are_errors && counts[SEV_WARNING] > 0)
+        fprintf(stderr, "bhc: %u warning%s count%s as errors (--warnings-as-errors)\n", counts[SEV_WARNING],
+                counts[SEV_WARNING] == 1 ? "" : "s", counts[SEV_WARNING] == 1 ? "s" : "");
+}
+
+void diag_print(enum diag_format format, const char *first_file)
+{
+    diag_sort(first_file);
     if (format == DIAG_TEXT) {
-        for (size_t i = 0; i < diag_used; i++)
-            print_text(&diags[i]);
+        print_lines();
         return;
     }
     fputs("{\"diagnostics\":[", stdout);
@@ -137,5 +176,10 @@ void diag_print(enum diag_format format, const char *first_file)
         fputs(i ? ",\n" : "\n", stdout);
         print_json(&diags[i]);
     }
-    printf("],\"errors\":%u,\"warnings\":%u}\n", counts[SEV_ERROR], counts[SEV_WARNING]);
+    printf("],\"errors\":%u,\"warnings\":%u", counts[SEV_ERROR], counts[SEV_WARNING]);
+    if (left_out > 0)
+        printf(",\"omitted\":%u", left_out);
+    if (warnings_are_errors)
+        fputs(",\"warnings_are_errors\":true", stdout);
+    fputs("}\n", stdout);
 }

@@ -1,13 +1,19 @@
 /* resolved.xml: the tree as XML, one element a line. */
-#include "tree.h"
+#include "node.h"
 
-#include <inttypes.h>
+#include <string.h>
 
 /* Attribute text; line ends and tabs as references, because a parser would turn them into blanks. */
 static void put_escaped(struct buffer *out, const char *s)
 {
-    for (; *s; s++) {
-        switch (*s) {
+    for (;;) {
+        size_t plain = strcspn(s, "&<>\"\t\n\r");
+
+        buffer_add(out, s, plain);
+        s += plain;
+        switch (*s++) {
+        case '\0':
+            return;
         case '&':
             buffer_puts(out, "&amp;");
             break;
@@ -23,10 +29,10 @@ static void put_escaped(struct buffer *out, const char *s)
         case '\t':
         case '\n':
         case '\r':
-            buffer_printf(out, "&#%d;", *s);
+            buffer_printf(out, "&#%d;", s[-1]);
             break;
         default:
-            buffer_add(out, s, 1);
+            break;
         }
     }
 }
@@ -42,11 +48,12 @@ static void put_prop(struct buffer *out, const struct prop *p)
         break;
     case PROP_DEC:
     case PROP_DEC64:
-        buffer_printf(out, "%" PRIu64, p->value);
+        buffer_number(out, p->value, 10);
         break;
     case PROP_HEX:
     case PROP_HEX64:
-        buffer_printf(out, "0x%" PRIx64, p->value);
+        buffer_puts(out, "0x");
+        buffer_number(out, p->value, 16);
         break;
     case PROP_BOOL:
         buffer_puts(out, p->value ? "yes" : "no");
@@ -74,9 +81,14 @@ static void put_node(struct buffer *out, const struct node *n, int depth)
     buffer_puts(out, ">\n");
 }
 
+void emit_xml_body(const struct node *root, struct buffer *out)
+{
+    put_node(out, root, 0);
+}
+
 void emit_xml(const struct node *root, struct buffer *out)
 {
     buffer_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- Made by bhc. The complete model, "
                      "nothing implicit left. -->\n");
-    put_node(out, root, 0);
+    emit_xml_body(root, out);
 }

@@ -9,6 +9,7 @@
 
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
+#include <libxml/SAX2.h>
 #include <libxml/xmlerror.h>
 
 /* What the parser found while reading one document. */
@@ -40,11 +41,12 @@ void load_init(void)
     xmlSetGenericErrorFunc(NULL, silent);
 }
 
-static char *read_file(const char *path, size_t *len, bool *too_large)
+/* NULL: larger than MAX_FILE. */
+static char *read_file(const char *path, size_t *len)
 {
     struct stat st;
     struct buffer b = {0};
-    char piece[4096];
+    char piece[65536];
     ssize_t got;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
@@ -52,20 +54,43 @@ static char *read_file(const char *path, size_t *len, bool *too_large)
         cannot_run("cannot read %s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         cannot_run("cannot read %s: not a regular file", path);
-    *too_large = false;
     buffer_add(&b, "", 0);
-    while ((got = read(fd, piece, sizeof(piece))) > 0) {
+    /* The size again while reading: the file may grow, and those of /proc have none. */
+    got = st.st_size > (off_t)MAX_FILE ? 1 : read(fd, piece, sizeof(piece));
+    while (got > 0 && st.st_size <= (off_t)MAX_FILE && b.len <= MAX_FILE) {
         buffer_add(&b, piece, (size_t)got);
-        if (b.len > MAX_FILE) {
-            *too_large = true;
-            break;
-        }
+        got = read(fd, piece, sizeof(piece));
     }
     if (got < 0)
         cannot_run("cannot read %s: %s", path, strerror(errno));
     close(fd);
+    if (got > 0 || b.len > MAX_FILE)
+        buffer_free(&b);
     *len = b.len;
     return b.data;
+}
+
+/* Nodes have 16 bits for their line, and what libxml2 does beyond 65535 needs text nodes between elements:
+ * `extra`, which only XPath uses, takes the upper bits. */
+static void on_element(void *ctx, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
+                       int namespace_count, const xmlChar **namespaces, int attribute_count, int defaulted,
+                       const xmlChar **attributes)
+{
+    xmlParserCtxtPtr ctxt = ctx;
+
+    xmlSAX2StartElementNs(ctx, name, prefix, uri, namespace_count, namespaces, attribute_count, defaulted,
+                          attributes);
+    if (ctxt->node && ctxt->input) {
+        ctxt->node->line = (unsigned short)ctxt->input->line;
+        ctxt->node->extra = (unsigned short)((unsigned)ctxt->input->line >> 16);
+    }
+}
+
+long node_line(const xmlNode *n)
+{
+    if (n && n->type == XML_ATTRIBUTE_NODE)
+        n = n->parent;
+    return n ? (long)n->extra << 16 | n->line : 0;
 }
 
 /* Called at "<!DOCTYPE name", before a single declaration is read: nothing of an entity bomb gets as far as
@@ -109,20 +134,18 @@ static void on_parse_error(void *ctx, xmlErrorPtr error)
              "the file is not well-formed XML: %s; mend it here", text);
 }
 
-xmlDocPtr load_document(const char *path)
+xmlDocPtr load_memory(const char *path, const char *data, size_t len)
 {
+    static const char mark[] = "\xef\xbb\xbf"; /* a byte-order mark, which UTF-8 may have */
     struct load_state state = {.path = path};
-    bool too_large;
-    size_t len;
-    char *data = read_file(path, &len, &too_large);
     xmlParserCtxtPtr ctxt;
-    xmlDocPtr doc = NULL;
+    xmlDocPtr doc;
 
-    if (too_large) {
-        free(data);
-        diag_add(SEV_ERROR, "XML-004", (struct where){path, 0},
-                 "the file is larger than %s; no board or scenario needs that much", size_text(MAX_FILE));
+    if (!text_acceptable(path, data, len))
         return NULL;
+    if (len >= 3 && memcmp(data, mark, 3) == 0) {
+        data += 3;
+        len -= 3;
     }
     ctxt = xmlNewParserCtxt();
     if (!ctxt)
@@ -130,17 +153,40 @@ xmlDocPtr load_document(const char *path)
     ctxt->_private = &state;
     ctxt->sax->internalSubset = on_doctype;
     ctxt->sax->externalSubset = on_doctype;
+    ctxt->sax->startElementNs = on_element;
+    ctxt->sax->comment = NULL;
+    ctxt->sax->processingInstruction = NULL;
     xmlSetStructuredErrorFunc(ctxt, on_parse_error);
-    doc = xmlCtxtReadMemory(ctxt, data, (int)len, path, NULL, XML_PARSE_NONET | XML_PARSE_BIG_LINES);
+    /* text_acceptable() has seen that it is UTF-8: nothing is converted, whatever a declaration says. */
+    doc = xmlCtxtReadMemory(ctxt, data, (int)len, path, NULL,
+                            XML_PARSE_NONET | XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA | XML_PARSE_COMPACT |
+                                XML_PARSE_IGNORE_ENC);
     xmlSetStructuredErrorFunc(NULL, NULL);
     xmlFreeParserCtxt(ctxt);
-    free(data);
-    if (doc && (state.doctype || state.reported)) {
-        xmlFreeDoc(doc);
-        doc = NULL;
-    }
     if (!doc && !state.doctype && !state.reported)
         diag_add(SEV_ERROR, "XML-002", (struct where){path, 1},
                  "the file is not well-formed XML: it holds no document; mend it here");
+    if (doc && (state.doctype || state.reported || !values_acceptable(path, doc))) {
+        xmlFreeDoc(doc);
+        doc = NULL;
+    }
+    return doc;
+}
+
+xmlDocPtr load_document(const char *path, struct input *input)
+{
+    size_t len;
+    char *data = read_file(path, &len);
+    xmlDocPtr doc;
+
+    if (!data) {
+        diag_add(SEV_ERROR, "XML-004", (struct where){path, 0},
+                 "the file is larger than %s; no board or scenario needs that much", size_text(MAX_FILE));
+        return NULL;
+    }
+    if (input)
+        digest(data, len, input);
+    doc = load_memory(path, data, len);
+    free(data);
     return doc;
 }

@@ -8,10 +8,9 @@
 #include <libxml/parser.h>
 #include <libxml/xmlschemastypes.h>
 
+#include "judge.h"
 #include "load.h"
 #include "output.h"
-#include "place.h"
-#include "read.h"
 #include "rules.h"
 #include "tree.h"
 
@@ -26,6 +25,7 @@ static const char help[] =
     "  --out-dir DIR        where to write; must exist\n"
     "  --check              only check, write nothing (no --out-dir needed)\n"
     "  --format=text|json   diagnostics as lines on stderr (text), or as one JSON document on stdout\n"
+    "  --warnings-as-errors exit status 1, and nothing written, when there are warnings\n"
     "  --list-rules[=FMT]   print all rules\n"
     "  --help               print this\n"
     "\n"
@@ -33,7 +33,7 @@ static const char help[] =
 
 struct options {
     const char *board, *scenario, *schema_dir, *out_dir;
-    bool check_only;
+    bool check_only, warnings_as_errors;
     enum diag_format format;
 };
 
@@ -57,6 +57,16 @@ static enum diag_format diag_format(const char *name)
     cannot_run("--format=%s: use text or json", name);
 }
 
+/* Known before the options are read, so that what is wrong with them is said in the right form too. */
+static void prepare_cannot_run(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--format=json") == 0 ||
+            (strcmp(argv[i], "--format") == 0 && i + 1 < argc && strcmp(argv[i + 1], "json") == 0))
+            cannot_run_in_json();
+    }
+}
+
 /* Ends the program for --help, --list-rules and wrong use. */
 static struct options parse_options(int argc, char **argv)
 {
@@ -65,6 +75,7 @@ static struct options parse_options(int argc, char **argv)
         {"out-dir", required_argument, NULL, 'o'},
         {"format", required_argument, NULL, 'f'},
         {"check", no_argument, NULL, 'c'},
+        {"warnings-as-errors", no_argument, NULL, 'w'},
         {"list-rules", optional_argument, NULL, 'l'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -87,6 +98,10 @@ static struct options parse_options(int argc, char **argv)
         case 'c':
             o.check_only = true;
             break;
+        case 'w':
+            o.warnings_as_errors = true;
+            diag_warnings_are_errors();
+            break;
         case 'l':
             rules_list(list_format(optarg));
             exit(EXIT_OK);
@@ -108,35 +123,29 @@ static struct options parse_options(int argc, char **argv)
     return o;
 }
 
-/* Both files are judged as far as each of them goes; rules about both need both. */
-static void read_and_judge(const struct options *o, struct config *c)
+static bool read_and_judge(const struct options *o, struct config *c)
 {
-    xmlDocPtr board = load_document(o->board), scenario = load_document(o->scenario);
-    bool board_ok = board && schema_check(board, o->board, o->schema_dir, "board") &&
-                    read_board(board, o->board, &c->board);
-    bool scenario_ok = scenario && schema_check(scenario, o->scenario, o->schema_dir, "scenario") &&
-                       read_scenario(scenario, o->scenario, &c->scenario);
+    struct schema *board_schema = schema_open(o->schema_dir, "board");
+    struct schema *scenario_schema = schema_open(o->schema_dir, "scenario");
+    struct source board = {o->board, board_schema, load_document(o->board, &c->board_input)};
+    struct source scenario = {o->scenario, scenario_schema, load_document(o->scenario, &c->scenario_input)};
+    bool ok = judge(&board, &scenario, c);
 
-    xmlFreeDoc(board);
-    xmlFreeDoc(scenario);
-    if (board_ok && scenario_ok)
-        complete(c);
-    if (board_ok)
-        rules_run(SCOPE_BOARD, c);
-    if (scenario_ok)
-        rules_run(SCOPE_SCENARIO, c);
-    if (board_ok && scenario_ok)
-        rules_run(SCOPE_BOTH, c);
+    schema_close(board_schema);
+    schema_close(scenario_schema);
+    return ok;
 }
 
 static void write_results(const struct options *o, const struct config *c)
 {
-    struct node *tree = tree_build(c);
+    struct finding *warnings;
+    size_t warning_count = diag_warnings(o->board, &warnings);
+    struct node *tree = tree_build(c, warnings, warning_count);
     struct buffer xml = {0}, dtb = {0};
     const struct output files[] = {{"resolved.xml", &xml}, {"manifest.dtb", &dtb}};
 
     emit_xml(tree, &xml);
-    emit_dtb(tree, &dtb);
+    emit_dtb(tree, MANIFEST_COMPATIBLE, &dtb);
     output_write(o->out_dir, files, ARRAY_SIZE(files));
     buffer_free(&xml);
     buffer_free(&dtb);
@@ -144,15 +153,16 @@ static void write_results(const struct options *o, const struct config *c)
 
 int main(int argc, char **argv)
 {
-    struct options o = parse_options(argc, argv);
+    struct options o;
     struct config c = {0};
     bool ok;
 
     /* Diagnostics are written piece by piece; stderr would make a system call of each. */
     setvbuf(stderr, NULL, _IOFBF, BUFSIZ);
+    prepare_cannot_run(argc, argv);
+    o = parse_options(argc, argv);
     load_init();
-    read_and_judge(&o, &c);
-    ok = diag_count(SEV_ERROR) == 0 && place(&c);
+    ok = read_and_judge(&o, &c) && (!o.warnings_as_errors || diag_count(SEV_WARNING) == 0);
     /* Results first: that a disk is full must not follow a clean report. */
     if (ok && !o.check_only)
         write_results(&o, &c);

@@ -77,6 +77,16 @@ const struct pci_function *pci_find(const struct board *b, u16 bdf)
     return low < b->pci_count && b->pci_sorted[low]->bdf == bdf ? b->pci_sorted[low] : NULL;
 }
 
+const struct ioapic *ioapic_of(const struct board *b, u32 gsi)
+{
+    /* Ids have eight bits: more I/O APICs than that are a mistake, and rules must not try all with all. */
+    for (size_t i = 0; i < b->ioapic_count && i <= UINT8_MAX; i++) {
+        if (gsi >= b->ioapics[i].gsi_base && gsi - b->ioapics[i].gsi_base < b->ioapics[i].pins)
+            return &b->ioapics[i];
+    }
+    return NULL;
+}
+
 struct vm_vuart *vuart_find(const struct vm *vm, u16 port)
 {
     for (size_t i = 0; i < vm->vuart_count; i++) {
@@ -91,19 +101,20 @@ void complete(struct config *c)
     struct scenario *s = &c->scenario;
     const struct vm *service = service_vm(s);
     struct vm *vm;
+    u64 taken = 0;
 
     if (!service || service->has_cpus)
         return;
     vm = &s->vms[service - s->vms];
-    vm->cpus = arena_alloc(c->board.core_count, sizeof(*vm->cpus));
-    for (u64 id = 0; id < c->board.core_count; id++) {
-        bool taken = false;
-
-        for (size_t i = 0; i < s->vm_count; i++) {
-            for (size_t j = 0; j < s->vms[i].cpu_count && s->vms[i].kind == KIND_PRELAUNCHED; j++)
-                taken |= s->vms[i].cpus[j].id == id;
+    for (size_t i = 0; i < s->vm_count; i++) {
+        for (size_t j = 0; j < s->vms[i].cpu_count && s->vms[i].kind == KIND_PRELAUNCHED; j++) {
+            if (s->vms[i].cpus[j].id < MAX_PCPUS)
+                taken |= BIT64(s->vms[i].cpus[j].id);
         }
-        if (!taken)
+    }
+    vm->cpus = arena_alloc(MAX_PCPUS, sizeof(*vm->cpus));
+    for (u64 id = 0; id < MIN(c->board.core_count, MAX_PCPUS); id++) {
+        if (!(taken & BIT64(id)))
             vm->cpus[vm->cpu_count++] = (struct vm_cpu){vm->at, id};
     }
     vm->vcpu_count = vm->cpu_count;

@@ -7,6 +7,7 @@
 #define BHC_MODEL_H
 
 #include "diag.h"
+#include "digest.h"
 
 /* Limits of the hypervisor's own encodings, not of memory. */
 #define MAX_PCPUS      64 /* CPU sets are one 64-bit word */
@@ -17,6 +18,10 @@
 #define MAX_CMDLINE    2047   /* Linux's COMMAND_LINE_SIZE on x86, less its NUL */
 #define MAX_RAM_BLOCKS 8      /* the guest memory map (e820) has 16 entries in all */
 #define MAX_VUARTS     4      /* as many as PCs have ports for */
+#define MAX_MODULES    32     /* what the hypervisor takes from its boot loader (boot/multiboot.h) */
+#define MAX_LINKS      (MAX_VMS * MAX_VUARTS / 2)
+#define MAX_SHMS       32     /* shared memories of a scenario */
+#define MAX_CLASSES    256    /* cache classes: more than two caches have */
 #define LOW_RAM_LIMIT  GIB(2) /* guest RAM beyond this continues at HIGH_RAM_BASE */
 #define HIGH_RAM_BASE  GIB(4)
 #define NO_INDEX       0xffffu
@@ -387,6 +392,13 @@ struct cache_class {
     struct vm_name *users;
 };
 
+/* A device and the VM that is given it. */
+struct given {
+    const struct vm *vm;
+    const struct vm_device *device;
+    size_t order; /* in the file */
+};
+
 struct scenario {
     struct where at;
     const char *name, *description;
@@ -401,6 +413,8 @@ struct scenario {
     struct shm *shms;
     size_t class_count;
     struct cache_class *classes;
+    size_t given_count;
+    struct given *given; /* by bdf, file order among equals; of read_scenario(), before placing */
     /* placed: */
     u32 vcpu_total, vcpu_max, pcpu_total, mem_total, vuart_total, device_total, s2_total, shm_user_total;
 };
@@ -408,6 +422,7 @@ struct scenario {
 struct config {
     struct board board;
     struct scenario scenario;
+    struct input board_input, scenario_input;
 };
 
 /* Fills in what both files together imply and rules judge as if it had been written: the CPUs of a service VM
@@ -421,6 +436,8 @@ u32 vm_index(const struct scenario *s, const char *name);
 const struct vm *service_vm(const struct scenario *s);
 /* The board's function at that address, or NULL. Bounded by log n. */
 const struct pci_function *pci_find(const struct board *b, u16 bdf);
+/* The I/O APIC that takes the interrupt, or NULL. */
+const struct ioapic *ioapic_of(const struct board *b, u32 gsi);
 /* The VM's vUART at that port, or NULL. */
 struct vm_vuart *vuart_find(const struct vm *vm, u16 port);
 size_t user_vm_count(const struct scenario *s);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ranges.h"
+#include "rules.h"
 
 /*
  * Pages of second-level tables that a VM gets beyond those that map its RAM: one page table to take the first
@@ -21,6 +22,9 @@
 /* Shared memories that may lie anywhere, each in one piece; before <ram>, being smaller. */
 static void place_shared(struct config *c, struct range_set *room)
 {
+    /* Not where kernels want to lie: the service VM has the RAM that is left at the host's addresses. */
+    if (c->scenario.shm_count > 0)
+        ranges_subtract(room, 0, SIZE_2M);
     for (size_t i = 0; i < c->scenario.shm_count; i++) {
         struct shm *m = &c->scenario.shms[i];
         u64 largest;
@@ -488,5 +492,6 @@ bool place(struct config *c)
     place_indices(&c->scenario);
     place_joints(&c->scenario);
     place_tables(c);
+    rules_run(SCOPE_PLACING, c);
     return diag_count(SEV_ERROR) == 0;
 }

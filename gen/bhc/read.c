@@ -1,4 +1,5 @@
 #include "read.h"
+#include "load.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 
 struct where reader_where(const struct reader *r, xmlNode *n)
 {
-    return (struct where){r->path, n ? xmlGetLineNo(n) : 0};
+    return (struct where){r->path, node_line(n)};
 }
 
 xmlNode *reader_next(xmlNode *parent, xmlNode *prev, const char *name)
@@ -38,21 +39,29 @@ static const char *trimmed(const char *s)
     return copy;
 }
 
+/* The attribute without a namespace, or NULL, as for n NULL. */
+static const xmlAttr *attribute_of(const xmlNode *n, const char *name)
+{
+    const xmlAttr *a = n ? n->properties : NULL;
+
+    while (a && (a->ns || strcmp((const char *)a->name, name) != 0))
+        a = a->next;
+    return a;
+}
+
 const char *reader_text(xmlNode *n, const char *attribute, const char *missing)
 {
-    xmlChar *value = xmlGetNoNsProp(n, BAD_CAST attribute);
-    const char *text;
+    const xmlAttr *a = attribute_of(n, attribute);
 
-    if (!value)
+    if (!a)
         return missing;
-    text = trimmed((const char *)value);
-    xmlFree(value);
-    return text;
+    /* The parser has made one piece of text of it: no document of ours declares entities. */
+    return trimmed(a->children && a->children->content ? (const char *)a->children->content : "");
 }
 
 bool reader_has(xmlNode *n, const char *attribute)
 {
-    return xmlHasNsProp(n, BAD_CAST attribute, NULL) != NULL;
+    return attribute_of(n, attribute) != NULL;
 }
 
 u64 reader_number(struct reader *r, xmlNode *n, const char *attribute, u64 max)
@@ -85,7 +94,18 @@ u16 reader_bdf(const char *address)
 
 const char *bdf_text(u16 bdf)
 {
-    return arena_printf("%02x:%02x.%x", (unsigned)bdf >> 8, (unsigned)bdf >> 3 & 0x1f, (unsigned)bdf & 7);
+    static const char digits[] = "0123456789abcdef";
+    char *text = arena_alloc(1, sizeof("bb:dd.f"));
+
+    /* Not by printf(): a large board has tens of thousands. */
+    text[0] = digits[bdf >> 12];
+    text[1] = digits[bdf >> 8 & 0xf];
+    text[2] = ':';
+    text[3] = digits[bdf >> 7 & 1];
+    text[4] = digits[bdf >> 3 & 0xf];
+    text[5] = '.';
+    text[6] = digits[bdf & 7];
+    return text;
 }
 
 struct pci_name reader_pci(const struct reader *r, xmlNode *n, const char *attribute)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "owners.h"
+
 #define DEFAULT_IMAGE_BASE 0x1000000
 #define DEFAULT_IMAGE_SIZE MIB(4)
 
@@ -372,5 +374,6 @@ bool read_scenario(xmlDocPtr doc, const char *path, struct scenario *out)
     read_links(&r, root, out);
     read_shared_memory(&r, root, out);
     read_classes(&r, root, out);
+    owners_sort(out);
     return r.ok;
 }

@@ -1,5 +1,5 @@
 /* Rules about the machine itself. */
-#include "ranges.h"
+#include "extents.h"
 #include "rules.h"
 
 #include <inttypes.h>
@@ -9,7 +9,8 @@ RULE(board_apic_ids_unique)
 {
     const struct board *b = &config->board;
 
-    for (size_t i = 0; i < b->core_count; i++) {
+    /* BRD-002 reports more CPUs than these. */
+    for (size_t i = 0; i < b->core_count && i < MAX_PCPUS; i++) {
         for (size_t j = 0; j < i; j++) {
             if (b->cores[i].apic_id == b->cores[j].apic_id) {
                 MISTAKE(b->cores[i].at,
@@ -53,22 +54,33 @@ static bool has_feature(const struct board *b, const char *name)
     return false;
 }
 
+/* Where the list has the name, which it does have. */
+static u32 name_place(const char *const *names, const char *name)
+{
+    u32 place = 0;
+
+    while (strcmp(names[place], name) != 0)
+        place++;
+    return place;
+}
+
 /* Features and quirks alike: known, and named once. */
 static void check_names(const struct rule *rule, const struct named *list, size_t count, const char *what,
                         const char *const *known)
 {
+    u64 seen = 0; /* bit n: known[n] */
+    u32 known_at;
+
     for (size_t i = 0; i < count; i++) {
         if (!name_known(known, list[i].name)) {
             MISTAKE(list[i].at, "%s '%s' is not known; the known ones are %s", what, list[i].name,
                     names_text(known));
             continue;
         }
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(list[i].name, list[j].name) == 0) {
-                MISTAKE(list[i].at, "%s '%s' is named twice; remove one", what, list[i].name);
-                break;
-            }
-        }
+        known_at = name_place(known, list[i].name);
+        if (seen & BIT64(known_at))
+            MISTAKE(list[i].at, "%s '%s' is named twice; remove one", what, list[i].name);
+        seen |= BIT64(known_at);
     }
 }
 
@@ -120,19 +132,15 @@ RULE(board_ram_ranges)
 RULE(board_ram_overlap)
 {
     const struct board *b = &config->board;
+    struct extents x = extents_of(b->ram, b->ram_count);
+    struct overlap *pairs;
+    size_t count = extents_overlaps(&x, &pairs);
 
-    for (size_t i = 0; i < b->ram_count; i++) {
-        const struct region *r = &b->ram[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct region *r = &b->ram[pairs[i].later], *s = &b->ram[pairs[i].earlier];
 
-        for (size_t j = 0; range_sane(r->base, r->size) && j < i; j++) {
-            const struct region *s = &b->ram[j];
-
-            if (range_sane(s->base, s->size) && ranges_meet(r->base, r->size, s->base, s->size)) {
-                MISTAKE(r->at, "RAM %s overlaps RAM %s (line %ld); correct base or size",
-                        range_text(r->base, r->size), range_text(s->base, s->size), s->at.line);
-                break;
-            }
-        }
+        MISTAKE(r->at, "RAM %s overlaps RAM %s (line %ld); correct base or size",
+                range_text(r->base, r->size), range_text(s->base, s->size), s->at.line);
     }
 }
 

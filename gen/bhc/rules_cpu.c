@@ -8,6 +8,12 @@ static bool is_user(const struct vm *vm)
     return vm->kind == KIND_USER;
 }
 
+/* VM-008 reports a service VM that has the flag. */
+static bool is_rt(const struct vm *vm)
+{
+    return (vm->flags & FLAG_RT) && vm->kind != KIND_SERVICE;
+}
+
 RULE(cpu_exists)
 {
     const struct board *b = &config->board;
@@ -81,7 +87,8 @@ RULE(cpu_first_of_service)
     const struct scenario *s = &config->scenario;
     const struct vm *service = service_vm(s);
 
-    if (!service)
+    /* CPU-007 reports a service VM without CPUs; they are not known when the board could not be read. */
+    if (!service || service->cpu_count == 0)
         return;
     for (size_t i = 0; i < s->vm_count; i++) {
         for (size_t j = 0; is_user(&s->vms[i]) && j < s->vms[i].cpu_count; j++) {
@@ -121,7 +128,7 @@ RULE(cpu_console_not_rt)
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->vm_count; i++) {
-        for (size_t j = 0; (s->vms[i].flags & FLAG_RT) && j < s->vms[i].cpu_count; j++) {
+        for (size_t j = 0; is_rt(&s->vms[i]) && j < s->vms[i].cpu_count; j++) {
             if (s->vms[i].cpus[j].id == s->hv.console_cpu)
                 MISTAKE(s->vms[i].cpus[j].at,
                         "CPU %" PRIu64
@@ -129,5 +136,136 @@ RULE(cpu_console_not_rt)
                         "CPU serve the console",
                         s->hv.console_cpu, s->vms[i].name);
         }
+    }
+}
+
+RULE(cpu_left_for_service)
+{
+    const struct board *b = &config->board;
+    const struct vm *service = service_vm(&config->scenario);
+
+    if (service && service->cpu_count == 0)
+        MISTAKE(
+            service->cpus_at,
+            "service vm '%s' has no <cpus>, so it gets the CPUs that no pre-launched VM owns, but none of "
+            "the %zu CPUs of board '%s' (line %ld) is left; take one from another VM",
+            service->name, b->core_count, b->name, b->cpu_at.line);
+}
+
+/* Bit n: CPU n. Ids beyond 63 are CPU-001's or BRD-002's. */
+static u64 cpu_set(const struct vm *vm)
+{
+    u64 set = 0;
+
+    for (size_t i = 0; i < vm->cpu_count; i++) {
+        if (vm->cpus[i].id < MAX_PCPUS)
+            set |= BIT64(vm->cpus[i].id);
+    }
+    return set;
+}
+
+/* Where the VM names the CPU; it does. */
+static struct where cpu_place(const struct vm *vm, u64 id)
+{
+    size_t i = 0;
+
+    while (i + 1 < vm->cpu_count && vm->cpus[i].id != id)
+        i++;
+    return vm->cpus[i].at;
+}
+
+/* What a VM of kind service or user slot is called in a message. */
+static const char *kind_title(const struct vm *vm)
+{
+    return is_user(vm) ? "user slot" : "service vm";
+}
+
+RULE(cpu_rt_slot_alone)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm *vm = &s->vms[i];
+
+        if (!is_user(vm) || !is_rt(vm))
+            continue;
+        for (size_t j = 0; j < s->vm_count; j++) {
+            const struct vm *other = &s->vms[j];
+            u64 both = cpu_set(vm) & cpu_set(other), id = both ? (u64)__builtin_ctzll(both) : 0;
+
+            /* CPU-002 is about pre-launched VMs; of two such slots the later one is told. */
+            if (i == j || !both || other->kind == KIND_PRELAUNCHED || (is_rt(other) && j > i))
+                continue;
+            MISTAKE(
+                cpu_place(vm, id),
+                "user slot '%s' may have a real-time VM, but its CPU %" PRIu64
+                " is one of %s '%s' too (line %ld), and whoever claims a CPU first keeps it; give the slot "
+                "CPUs of its own",
+                vm->name, id, kind_title(other), other->name, cpu_place(other, id).line);
+        }
+    }
+}
+
+/* The first CPU of the VM whose core is of another kind than its first one's, or NULL. */
+static const struct vm_cpu *odd_cpu(const struct board *b, const struct vm *vm)
+{
+    for (size_t i = 1; i < vm->cpu_count; i++) {
+        if (vm->cpus[0].id < b->core_count && vm->cpus[i].id < b->core_count &&
+            b->cores[vm->cpus[i].id].efficient != b->cores[vm->cpus[0].id].efficient)
+            return &vm->cpus[i];
+    }
+    return NULL;
+}
+
+static const char *core_kind(const struct core *core)
+{
+    return core->efficient ? "an efficient" : "a performance";
+}
+
+/* VMs with the flag rt, or those without. */
+static void check_core_kinds(const struct rule *rule, const struct config *config, bool rt)
+{
+    const struct board *b = &config->board;
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm *vm = &s->vms[i];
+        const struct vm_cpu *odd = odd_cpu(b, vm);
+
+        if (!odd || rt != is_rt(vm))
+            continue;
+        MISTAKE(odd->at,
+                "%svm '%s' is given CPU %" PRIu64 ", %s core (board line %ld), beside CPU %" PRIu64
+                ", %s core (board line %ld), which %s; give it cores of one kind",
+                rt ? "real-time " : "", vm->name, odd->id, core_kind(&b->cores[odd->id]),
+                b->cores[odd->id].at.line, vm->cpus[0].id, core_kind(&b->cores[vm->cpus[0].id]),
+                b->cores[vm->cpus[0].id].at.line,
+                rt ? "makes its times depend on where a task runs" : "its scheduler takes to be alike");
+    }
+}
+
+RULE(cpu_one_kind_rt)
+{
+    check_core_kinds(rule, config, true);
+}
+
+RULE(cpu_one_kind)
+{
+    check_core_kinds(rule, config, false);
+}
+
+RULE(cpu_zero_not_rt)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm *vm = &s->vms[i];
+
+        /* CPU-005 is about the console's. */
+        if (is_rt(vm) && s->hv.console_cpu != 0 && vm->cpu_count > 0 && (cpu_set(vm) & 1))
+            MISTAKE(cpu_place(vm, 0),
+                    "CPU 0 of real-time vm '%s' is the one that firmware booted on and keeps for itself: its "
+                    "management interrupts go there first; use another CPU",
+                    vm->name);
     }
 }

@@ -1,8 +1,9 @@
 /* Rules about the machine's devices: interrupt controllers, register windows, ports, PCI. */
-#include "ranges.h"
 #include "rules.h"
+#include "windows.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void check_apic_window(const struct rule *rule, struct where at, const char *what, u64 base)
@@ -14,18 +15,35 @@ static void check_apic_window(const struct rule *rule, struct where at, const ch
                 what, base);
 }
 
-static void check_ioapic_pair(const struct rule *rule, const struct ioapic *a, const struct ioapic *b)
+static void check_ioapic_pairs(const struct rule *rule, const struct board *b)
 {
-    if (a->id == b->id)
-        MISTAKE(
-            a->at,
-            "I/O APIC id %u is used twice (line %ld); give each the id that the machine's ACPI MADT reports",
-            (unsigned)a->id, b->at.line);
-    if (ranges_meet(a->gsi_base, a->pins, b->gsi_base, b->pins))
-        MISTAKE(a->at,
+    const struct ioapic *by_id[UINT8_MAX + 1] = {NULL};
+    struct extents gsis = extents_new(b->ioapic_count);
+    struct overlap *pairs;
+    size_t count;
+
+    for (size_t i = 0; i < b->ioapic_count; i++) {
+        const struct ioapic *io = &b->ioapics[i];
+
+        if (by_id[io->id])
+            MISTAKE(io->at,
+                    "I/O APIC id %u is used twice (line %ld); give each the id that the machine's ACPI MADT "
+                    "reports",
+                    (unsigned)io->id, by_id[io->id]->at.line);
+        else
+            by_id[io->id] = io;
+        extents_add(&gsis, io->gsi_base, io->pins, i);
+    }
+    extents_sort(&gsis);
+    count = extents_overlaps(&gsis, &pairs);
+    for (size_t i = 0; i < count; i++) {
+        const struct ioapic *x = &b->ioapics[pairs[i].later], *y = &b->ioapics[pairs[i].earlier];
+
+        MISTAKE(x->at,
                 "I/O APIC %u takes GSI %" PRIu32 " to %" PRIu64
                 ", which I/O APIC %u takes in part (line %ld); correct gsi-base or pins",
-                (unsigned)a->id, a->gsi_base, (u64)a->gsi_base + a->pins - 1, (unsigned)b->id, b->at.line);
+                (unsigned)x->id, x->gsi_base, (u64)x->gsi_base + x->pins - 1, (unsigned)y->id, y->at.line);
+    }
 }
 
 RULE(board_apics)
@@ -40,15 +58,8 @@ RULE(board_apics)
         if (io->pins < 1 || io->pins > 240)
             MISTAKE(io->at, "I/O APIC %u has %u pins; give 1 to 240, usually 24", (unsigned)io->id,
                     (unsigned)io->pins);
-        for (size_t j = 0; j < i; j++)
-            check_ioapic_pair(rule, io, &b->ioapics[j]);
     }
-}
-
-/* 0 when there is none, or when BRD-013 will say that it is nonsense. */
-static u64 mcfg_size(const struct mcfg *m)
-{
-    return !m->present || m->end_bus < m->start_bus ? 0 : MIB((u64)m->end_bus - m->start_bus + 1);
+    check_ioapic_pairs(rule, b);
 }
 
 RULE(board_mcfg)
@@ -67,103 +78,112 @@ RULE(board_mcfg)
                 m->base);
 }
 
-struct window {
-    struct where at;
-    const char *what;
-    u64 base, size;
-};
-
-static size_t collect_windows(const struct board *b, struct window *w)
+static void report_window_overlaps(const struct rule *rule, const struct board *b, const struct window *w,
+                                   const struct extents *x)
 {
-    size_t n = 0;
+    struct overlap *pairs;
+    size_t count = extents_overlaps(x, &pairs);
 
-    w[n++] = (struct window){b->lapic_at, "the local APIC", b->lapic_base, PAGE_SIZE};
-    for (size_t i = 0; i < b->ioapic_count; i++) {
-        const struct ioapic *io = &b->ioapics[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct window *later = &w[pairs[i].later], *earlier = &w[pairs[i].earlier];
 
-        w[n++] = (struct window){io->at, arena_printf("I/O APIC %u", (unsigned)io->id), io->base, PAGE_SIZE};
+        MISTAKE(later->at, "%s overlaps %s (line %ld); correct one of the two", window_text(b, later),
+                window_text(b, earlier), earlier->at.line);
     }
-    if (b->mcfg.present)
-        w[n++] = (struct window){b->mcfg.at, "MCFG", b->mcfg.base, mcfg_size(&b->mcfg)};
-    for (size_t i = 0; i < b->pci_count; i++) {
-        for (size_t j = 0; j < b->pci[i].bar_count; j++) {
-            const struct pci_bar *bar = &b->pci[i].bars[j];
-
-            if (!bar->is_io)
-                w[n++] = (struct window){
-                    bar->at, arena_printf("BAR %u of %s", (unsigned)bar->index, b->pci[i].address), bar->base,
-                    bar->size};
-        }
-    }
-    return n;
 }
 
-static void check_window(const struct rule *rule, const struct board *b, const struct window *w, size_t i)
+/* Windows first to last lie outside RAM and apart from each other. */
+static void check_windows(const struct rule *rule, const struct board *b, const struct window *w,
+                          size_t first, size_t last)
 {
-    for (size_t j = 0; j < b->ram_count; j++) {
-        const struct region *r = &b->ram[j];
+    struct extents ram = extents_of(b->ram, b->ram_count), x = extents_new(last - first);
 
-        if (range_sane(r->base, r->size) && ranges_meet(w[i].base, w[i].size, r->base, r->size)) {
-            MISTAKE(w[i].at, "%s (%s) lies in RAM %s; correct one of the two", w[i].what,
-                    range_text(w[i].base, w[i].size), range_text(r->base, r->size));
-            break;
-        }
+    for (size_t i = first; i < last; i++) {
+        const struct extent *e = extents_find(&ram, w[i].base, w[i].size);
+
+        if (e)
+            MISTAKE(w[i].at, "%s lies in RAM %s (line %ld); correct one of the two", window_text(b, &w[i]),
+                    range_text(e->base, e->size), b->ram[e->index].at.line);
+        extents_add(&x, w[i].base, w[i].size, i);
     }
-    for (size_t j = 0; j < i; j++) {
-        if (range_sane(w[j].base, w[j].size) && ranges_meet(w[i].base, w[i].size, w[j].base, w[j].size)) {
-            MISTAKE(w[i].at, "%s (%s) overlaps %s (%s); correct one of the two", w[i].what,
-                    range_text(w[i].base, w[i].size), w[j].what, range_text(w[j].base, w[j].size));
-            break;
-        }
-    }
+    extents_sort(&x);
+    report_window_overlaps(rule, b, w, &x);
 }
 
 RULE(board_windows_outside_ram)
 {
     const struct board *b = &config->board;
-    size_t room = 2 + b->ioapic_count, count;
-    struct window *windows;
+    size_t registers, count;
+    const struct window *w = board_windows(b, &registers, &count);
 
-    for (size_t i = 0; i < b->pci_count; i++)
-        room += b->pci[i].bar_count;
-    windows = arena_alloc(room, sizeof(*windows));
-    count = collect_windows(b, windows);
-    for (size_t i = 0; i < count; i++) {
-        if (range_sane(windows[i].base, windows[i].size))
-            check_window(rule, b, windows, i);
-    }
+    check_windows(rule, b, w, 0, registers);
 }
 
-static bool gsi_taken(const struct board *b, u32 gsi)
+RULE(board_bridge_windows)
 {
-    for (size_t i = 0; i < b->ioapic_count; i++) {
-        if (gsi >= b->ioapics[i].gsi_base && gsi - b->ioapics[i].gsi_base < b->ioapics[i].pins)
-            return true;
+    const struct board *b = &config->board;
+    size_t registers, count;
+    const struct window *w = board_windows(b, &registers, &count);
+
+    for (size_t i = 0; i < b->window_count; i++) {
+        const struct region *r = &b->windows[i];
+
+        if (r->size == 0 || !IS_ALIGNED(r->base | r->size, PAGE_SIZE))
+            MISTAKE(
+                r->at,
+                "the PCI window %s is empty or does not consist of whole 4 KiB pages; give base and size as "
+                "_CRS of the machine's host bridge does",
+                range_text(r->base, r->size));
+        else if (!range_sane(r->base, r->size))
+            MISTAKE(
+                r->at,
+                "the PCI window %s reaches beyond 2^52, the end of physical addresses; correct base or size",
+                range_text(r->base, r->size));
     }
-    return false;
+    check_windows(rule, b, w, registers, count);
+}
+
+static int compare_uarts(const void *a, const void *b)
+{
+    const struct uart *x = *(const struct uart *const *)a, *y = *(const struct uart *const *)b;
+    int order = strcmp(x->name, y->name);
+
+    return order ? order : x < y ? -1 : x > y;
+}
+
+static void check_uart_names(const struct rule *rule, const struct board *b)
+{
+    const struct uart **sorted = arena_alloc(b->uart_count, sizeof(struct uart *));
+    size_t first = 0;
+
+    for (size_t i = 0; i < b->uart_count; i++)
+        sorted[i] = &b->uarts[i];
+    if (b->uart_count > 0)
+        qsort(sorted, b->uart_count, sizeof(struct uart *), compare_uarts);
+    for (size_t i = 1; i < b->uart_count; i++) {
+        if (strcmp(sorted[i]->name, sorted[first]->name) != 0)
+            first = i;
+        else
+            MISTAKE(sorted[i]->at, "UART name '%s' is used twice (line %ld); give each its own",
+                    sorted[i]->name, sorted[first]->at.line);
+    }
 }
 
 RULE(board_uarts)
 {
     const struct board *b = &config->board;
 
+    check_uart_names(rule, b);
     for (size_t i = 0; i < b->uart_count; i++) {
         const struct uart *u = &b->uarts[i];
 
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(u->name, b->uarts[j].name) == 0) {
-                MISTAKE(u->at, "UART name '%s' is used twice (line %ld); give each its own", u->name,
-                        b->uarts[j].at.line);
-                break;
-            }
-        }
         /* The divisor is clock / (16 * baud), 1 to 65535. */
         if (u->baud == 0 || u->clock_hz / 16 / u->baud < 1 || u->clock_hz / 16 / u->baud > 0xffff)
             MISTAKE(u->at,
                     "UART '%s' cannot make %" PRIu32 " baud from a clock of %" PRIu32
                     " Hz; a PC's clock is 1843200, its fastest rate 115200",
                     u->name, u->baud, u->clock_hz);
-        if (!gsi_taken(b, u->gsi))
+        if (!ioapic_of(b, u->gsi))
             MISTAKE(
                 u->at,
                 "UART '%s' interrupts by GSI %u, which no I/O APIC takes; correct gsi or add the <ioapic>",
@@ -219,20 +239,23 @@ RULE(board_ports)
 {
     const struct board *b = &config->board;
     struct ports *p = arena_alloc(ARRAY_SIZE(legacy_ports) + 5 + b->uart_count, sizeof(*p));
-    size_t count = collect_ports(b, p);
+    size_t count = collect_ports(b, p), found;
+    struct extents x = extents_new(count);
+    struct overlap *pairs;
 
     for (size_t i = 0; i < count; i++) {
         if (p[i].base + p[i].count > 0x10000)
             MISTAKE(p[i].at, "%s (port 0x%" PRIx32 ") reaches beyond port 0xffff; correct its port",
                     p[i].what, p[i].base);
-        for (size_t j = 0; j < i; j++) {
-            if (ranges_meet(p[i].base, p[i].count, p[j].base, p[j].count)) {
-                MISTAKE(p[i].at,
-                        "%s (port 0x%" PRIx32 ") overlaps %s (port 0x%" PRIx32 "); correct one of the two",
-                        p[i].what, p[i].base, p[j].what, p[j].base);
-                break;
-            }
-        }
+        extents_add(&x, p[i].base, p[i].count, i);
+    }
+    extents_sort(&x);
+    found = extents_overlaps(&x, &pairs);
+    for (size_t i = 0; i < found; i++) {
+        const struct ports *later = &p[pairs[i].later], *earlier = &p[pairs[i].earlier];
+
+        MISTAKE(later->at, "%s (port 0x%" PRIx32 ") overlaps %s (port 0x%" PRIx32 "); correct one of the two",
+                later->what, later->base, earlier->what, earlier->base);
     }
 }
 
@@ -258,74 +281,5 @@ RULE(board_power_states)
         if (b->cx[i].type < (i ? b->cx[i - 1].type : 1) || (i == 0 && b->cx[i].type != 1))
             MISTAKE(b->cx[i].at, "idle state %zu has type %u; give C1 first and types in ascending order",
                     i + 1, (unsigned)b->cx[i].type);
-    }
-}
-
-RULE(pci_addresses_unique)
-{
-    const struct board *b = &config->board;
-
-    for (size_t i = 0; i < b->pci_count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (b->pci[i].bdf == b->pci[j].bdf) {
-                MISTAKE(b->pci[i].at,
-                        "PCI function %s is described twice (line %ld); remove one or correct its address",
-                        b->pci[i].address, b->pci[j].at.line);
-                break;
-            }
-        }
-    }
-}
-
-static void check_bar(const struct rule *rule, const struct pci_function *f, size_t i)
-{
-    const struct pci_bar *bar = &f->bars[i];
-    u64 smallest = bar->is_io ? 4 : 16; /* PCI 3.0 section 6.2.5.1 */
-    unsigned index = bar->index;
-
-    if (index > 5)
-        MISTAKE(bar->at, "%s has no BAR %u; BARs are numbered 0 to 5", f->address, index);
-    for (size_t j = 0; j < i; j++) {
-        if (f->bars[j].index == bar->index) {
-            MISTAKE(bar->at, "%s has BAR %u twice (line %ld); correct its index", f->address, index,
-                    f->bars[j].at.line);
-            break;
-        }
-    }
-    if (bar->size < smallest || (bar->size & (bar->size - 1)) != 0)
-        MISTAKE(bar->at,
-                "BAR %u of %s has size %s, which is not a power of two of at least %" PRIu64
-                "; give the size that the BAR decodes",
-                index, f->address, size_text(bar->size), smallest);
-    else if (!IS_ALIGNED(bar->base, bar->size))
-        MISTAKE(bar->at, "BAR %u of %s at 0x%" PRIx64 " is not aligned to its size %s; correct base or size",
-                index, f->address, bar->base, size_text(bar->size));
-    else if (bar->is_io ? bar->base > 0xffff : !range_sane(bar->base, bar->size))
-        MISTAKE(bar->at, "BAR %u of %s at 0x%" PRIx64 " lies beyond the last %s; correct its base", index,
-                f->address, bar->base, bar->is_io ? "port, 0xffff" : "physical address, 2^52");
-}
-
-RULE(pci_bars)
-{
-    const struct board *b = &config->board;
-
-    for (size_t i = 0; i < b->pci_count; i++) {
-        for (size_t j = 0; j < b->pci[i].bar_count; j++)
-            check_bar(rule, &b->pci[i], j);
-    }
-}
-
-RULE(pci_bus_in_mcfg)
-{
-    const struct board *b = &config->board;
-
-    for (size_t i = 0; mcfg_size(&b->mcfg) > 0 && i < b->pci_count; i++) {
-        unsigned bus = b->pci[i].bdf >> 8;
-
-        if (bus < b->mcfg.start_bus || bus > b->mcfg.end_bus)
-            MISTAKE(b->pci[i].at,
-                    "PCI function %s lies on bus %u, which MCFG (buses %u to %u) does not cover; correct the "
-                    "address or <mcfg>",
-                    b->pci[i].address, bus, (unsigned)b->mcfg.start_bus, (unsigned)b->mcfg.end_bus);
     }
 }

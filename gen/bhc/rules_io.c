@@ -52,7 +52,14 @@ RULE(console_vuart)
         for (size_t j = 0; j < vm->vuart_count; j++) {
             if (!vm->vuarts[j].console)
                 continue;
-            if (first)
+            if (vm->kind == KIND_USER)
+                MISTAKE(
+                    vm->vuarts[j].at,
+                    "user slot '%s' (line %ld) has a console, vUART 0x%x, but its VM's console is the device "
+                    "model's affair; join the vUART by a <connection> instead of console=\"yes\", or remove "
+                    "it",
+                    vm->name, vm->at.line, (unsigned)vm->vuarts[j].port);
+            else if (first)
                 MISTAKE(vm->vuarts[j].at,
                         "vm '%s' has a second console, vUART 0x%x, beside vUART 0x%x (line %ld); remove "
                         "console=\"yes\" from one",
@@ -81,7 +88,7 @@ RULE(vuart_ports)
                         "vm '%s' has a vUART at port 0x%x, which is not a multiple of 8; use 0x3f8, 0x2f8, "
                         "0x3e8 or 0x2e8",
                         vm->name, (unsigned)u->port);
-            for (size_t k = 0; k < j; k++) {
+            for (size_t k = 0; k < j && j < MAX_VUARTS; k++) { /* UART-004 reports more */
                 if (ranges_meet(u->port, 8, vm->vuarts[k].port, 8)) {
                     MISTAKE(u->at,
                             "vm '%s' has a vUART at port 0x%x, which overlaps its vUART 0x%x (line %ld); use "
@@ -134,7 +141,7 @@ RULE(vuart_ports_platform)
     }
 }
 
-static const char *platform_irq(unsigned irq)
+const char *platform_irq(unsigned irq)
 {
     switch (irq) {
     case PLAT_IRQ_PIT:
@@ -156,6 +163,7 @@ RULE(vuart_irqs)
 
     for (size_t i = 0; i < s->vm_count; i++) {
         const struct vm *vm = &s->vms[i];
+        const unsigned pins = vm->kind == KIND_USER ? PLAT_USER_PINS : PLAT_IOAPIC_PINS;
 
         for (size_t j = 0; j < vm->vuart_count; j++) {
             const struct vm_vuart *u = &vm->vuarts[j];
@@ -163,12 +171,12 @@ RULE(vuart_irqs)
             if (platform_irq(u->irq))
                 MISTAKE(u->at, "vm '%s' has a vUART on interrupt line %u, which is that of %s; use 4 or 3",
                         vm->name, (unsigned)u->irq, platform_irq(u->irq));
-            else if (u->irq >= PLAT_IOAPIC_PINS)
+            else if (u->irq >= pins)
                 MISTAKE(
                     u->at,
-                    "vm '%s' has a vUART on interrupt line %u, but its virtual I/O APIC has %d; use 4 or 3",
-                    vm->name, (unsigned)u->irq, PLAT_IOAPIC_PINS);
-            for (size_t k = 0; k < j; k++) {
+                    "vm '%s' has a vUART on interrupt line %u, but its virtual I/O APIC has %u; use 4 or 3",
+                    vm->name, (unsigned)u->irq, pins);
+            for (size_t k = 0; k < j && j < MAX_VUARTS; k++) {
                 if (u->irq == vm->vuarts[k].irq) {
                     MISTAKE(u->at,
                             "vm '%s' has a vUART on interrupt line %u, which its vUART 0x%x has (line %ld); "

@@ -26,6 +26,7 @@ RULE(vm_kind_needs)
         const struct part parts[] = {
             {"key=\"...\"", vm->at, PRELAUNCHED | SERVICE, vm->has_key},
             {"key=\"...\", or spare=\"yes\"", vm->at, USER, vm->has_key || vm->spare},
+            {"<cpus>", vm->at, PRELAUNCHED | USER, vm->has_cpus},
             {"<vcpus max=\"...\"/>", vm->at, USER, vm->has_vcpus},
             {"<memory> with a <ram>", vm->at, PRELAUNCHED, vm->ram_count > 0},
             {"<memory limit=\"...\"/>", vm->at, USER, vm->has_limit},
@@ -75,15 +76,15 @@ RULE(vm_kind_excludes)
             {"<ram>", vm->ram_count > 0 ? vm->ram[0].at : vm->at, PRELAUNCHED,
              vm->ram_count > 0 && vm->kind != KIND_SERVICE},
             {"<boot>", vm->boot.at, PRELAUNCHED | SERVICE, vm->boot.present},
-            {"<vuart>", vm->vuart_count > 0 ? vm->vuarts[0].at : vm->at, PRELAUNCHED | SERVICE,
-             vm->vuart_count > 0},
             {"<service>", vm->service.at, SERVICE, vm->service.present},
             {"<rt/>", vm->flags_at, PRELAUNCHED | USER, vm->flags & FLAG_RT},
             {"<hypercall/>", vm->flags_at, PRELAUNCHED, vm->flags & FLAG_HYPERCALL},
             {"<polling/>", vm->flags_at, USER, vm->flags & FLAG_POLLING},
             {"<lapic-passthrough/>", vm->flags_at, USER, vm->flags & FLAG_LAPIC_PASSTHROUGH},
             {"<secure-world/>", vm->flags_at, USER, vm->flags & FLAG_SECURE_WORLD},
-            {"<devices>", vm->devices_at, USER, vm->devices_at.line > 0},
+            {"<devices>", vm->devices_at, PRELAUNCHED | USER, vm->devices_at.line > 0},
+            {"<irq> in <devices>", vm->irq_count > 0 ? vm->irqs[0].at : vm->at, PRELAUNCHED,
+             vm->irq_count > 0 && vm->kind != KIND_SERVICE},
             {"on=\"...\" in <ready>", vm->ready_at, USER, vm->ready_on != NULL},
         };
 
@@ -257,7 +258,7 @@ RULE(user_vcpus)
         if (vm->vcpu_count == 0 || vm->vcpu_count > MAX_USER_VCPUS)
             MISTAKE(vm->vcpus_at, "user slot '%s' may have %" PRIu64 " vCPUs; give 1 to %d", vm->name,
                     vm->vcpu_count, MAX_USER_VCPUS);
-        else if (vm->vcpu_count > vm->cpu_count)
+        else if (vm->has_cpus && vm->vcpu_count > vm->cpu_count)
             MISTAKE(vm->vcpus_at,
                     "user slot '%s' may have %" PRIu64
                     " vCPUs, but only %zu CPUs, and each vCPU runs on one of its own; lower max or add CPUs",
@@ -298,70 +299,24 @@ RULE(user_lapic_rt)
     }
 }
 
-static const struct pci_function *find_function(const struct board *b, u16 bdf)
+RULE(user_not_built)
 {
-    for (size_t i = 0; i < b->pci_count; i++) {
-        if (b->pci[i].bdf == bdf)
-            return &b->pci[i];
-    }
-    return NULL;
-}
-
-RULE(user_device_exists)
-{
-    const struct board *b = &config->board;
+    static const struct {
+        u32 flag;
+        const char *name;
+    } missing[] = {{FLAG_LAPIC_PASSTHROUGH, "lapic-passthrough"}, {FLAG_SECURE_WORLD, "secure-world"}};
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->vm_count; i++) {
-        for (size_t j = 0; j < s->vms[i].device_count; j++) {
-            const struct vm_device *d = &s->vms[i].devices[j];
-            const struct pci_function *f = find_function(b, d->bdf);
+        const struct vm *vm = &s->vms[i];
 
-            if (!f)
+        for (size_t j = 0; j < ARRAY_SIZE(missing); j++) {
+            if (vm->kind == KIND_USER && (vm->flags & missing[j].flag))
                 MISTAKE(
-                    d->at,
-                    "user slot '%s' may be given PCI device %s, which board '%s' does not have; remove it "
-                    "or describe it in <pci> of the board",
-                    s->vms[i].name, d->address, b->name);
-            else if (f->class_code >> 16 == 0x06) /* PCI Code and ID Assignment, base class 06h: bridges */
-                MISTAKE(d->at,
-                        "user slot '%s' may be given PCI device %s, but a bridge cannot be passed to a VM; "
-                        "remove it",
-                        s->vms[i].name, d->address);
-        }
-    }
-}
-
-/* The device before device `j` of VM `i` that is the same, and its VM. */
-static const struct vm_device *earlier_device(const struct scenario *s, size_t i, size_t j,
-                                              const struct vm **vm)
-{
-    for (size_t k = 0; k <= i; k++) {
-        for (size_t l = 0; l < (k == i ? j : s->vms[k].device_count); l++) {
-            if (s->vms[k].devices[l].bdf == s->vms[i].devices[j].bdf) {
-                *vm = &s->vms[k];
-                return &s->vms[k].devices[l];
-            }
-        }
-    }
-    return NULL;
-}
-
-RULE(user_device_once)
-{
-    const struct scenario *s = &config->scenario;
-
-    for (size_t i = 0; i < s->vm_count; i++) {
-        for (size_t j = 0; j < s->vms[i].device_count; j++) {
-            const struct vm_device *d = &s->vms[i].devices[j], *other;
-            const struct vm *vm = NULL;
-
-            other = earlier_device(s, i, j, &vm);
-            if (other)
-                MISTAKE(d->at,
-                        "user slot '%s' may be given PCI device %s, which '%s' may be given (line %ld); name "
-                        "it once",
-                        s->vms[i].name, d->address, vm->name, other->at.line);
+                    vm->flags_at,
+                    "user slot '%s' (line %ld) may ask for <%s/>, which is not built yet: CREATE_VM with it "
+                    "answers -ENODEV; remove it unless that answer is wanted",
+                    vm->name, vm->at.line, missing[j].name);
         }
     }
 }

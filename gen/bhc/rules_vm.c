@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "x86/guest/firmware.h"
+
 static bool is_letter(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -14,8 +16,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* 1 to max characters: letters, digits and those of `others`. */
-static bool well_named(const char *s, size_t max, const char *others)
+bool well_named(const char *s, size_t max, const char *others, bool letter_first)
 {
     size_t len = strlen(s);
 
@@ -23,7 +24,7 @@ static bool well_named(const char *s, size_t max, const char *others)
         if (!is_letter(s[i]) && !is_digit(s[i]) && !strchr(others, s[i]))
             return false;
     }
-    return len >= 1 && len <= max;
+    return len >= 1 && len <= max && (!letter_first || is_letter(s[0]));
 }
 
 /* Index of the first character that is not printable ASCII, or -1. */
@@ -82,7 +83,7 @@ RULE(vm_name_form)
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->vm_count; i++) {
-        if (!well_named(s->vms[i].name, MAX_NAME, "-_") || !is_letter(s->vms[i].name[0]))
+        if (!well_named(s->vms[i].name, MAX_NAME, "-_", true))
             MISTAKE(
                 s->vms[i].at,
                 "vm name '%s' is not 1 to %d letters, digits, '-' or '_' with a letter first; choose another",
@@ -96,21 +97,12 @@ RULE(vm_key_form)
 
     for (size_t i = 0; i < s->vm_count; i++) {
         /* VM-005 reports a key that is missing. */
-        if (s->vms[i].has_key && !well_named(s->vms[i].key, MAX_KEY, "-_.:"))
+        if (s->vms[i].has_key && !well_named(s->vms[i].key, MAX_KEY, "-_.:", false))
             MISTAKE(s->vms[i].at,
                     "vm '%s' has key '%s', which is not 1 to %d letters, digits, '-', '_', '.' or ':'; use a "
                     "UUID",
                     s->vms[i].name, s->vms[i].key, MAX_KEY);
     }
-}
-
-RULE(vm_count)
-{
-    const struct scenario *s = &config->scenario;
-
-    if (s->vm_count > MAX_VMS)
-        MISTAKE(s->at, "the scenario has %zu VMs, but at most %d are supported; remove some", s->vm_count,
-                MAX_VMS);
 }
 
 RULE(vm_ready_text)
@@ -132,7 +124,7 @@ RULE(module_names_unique)
 {
     const struct scenario *s = &config->scenario;
 
-    for (size_t i = 0; i < s->module_count; i++) {
+    for (size_t i = 0; i < MIN(s->module_count, MAX_MODULES); i++) { /* MOD-006 reports more */
         size_t j = module_index(s, s->modules[i].name);
 
         if (j < i)
@@ -146,11 +138,10 @@ RULE(module_name_form)
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->module_count; i++) {
-        if (!well_named(s->modules[i].name, MAX_NAME, "-_."))
+        if (!well_named(s->modules[i].name, MAX_NAME, "-_.", false) || s->modules[i].name[0] == '.')
             MISTAKE(s->modules[i].at,
-                    "module name '%s' is not 1 to %d letters, digits, '-', '_' or '.' (the boot loader finds "
-                    "it as a word of a "
-                    "command line); choose another",
+                    "module name '%s' is not 1 to %d letters, digits, '-', '_' or '.', no '.' first (it is a "
+                    "file's name on the boot medium and a word of a command line); choose another",
                     s->modules[i].name, MAX_NAME);
     }
 }
@@ -182,28 +173,40 @@ RULE(module_used)
 {
     const struct scenario *s = &config->scenario;
 
-    for (size_t i = 0; i < s->module_count; i++) {
+    for (size_t i = 0; i < s->module_count && s->module_count <= MAX_MODULES; i++) {
         if (!module_has_user(s, s->modules[i].name))
             MISTAKE(s->modules[i].at, "module '%s' is used by no VM, yet keeps %s of memory; remove it",
                     s->modules[i].name, size_text(s->modules[i].store_size));
     }
 }
 
-RULE(module_source)
+/* Names of programs and packages become parts of paths; file: is followed by a path as it is. */
+static bool source_ok(const char *source)
 {
     static const char *const kinds[] = {"debian:", "guest:", "hsm:", "file:"};
+
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        size_t len = strlen(kinds[k]);
+        const char *rest = source + len;
+
+        if (strncmp(source, kinds[k], len) != 0)
+            continue;
+        if (strcmp(kinds[k], "file:") == 0)
+            return *rest && unprintable(rest) < 0;
+        return well_named(rest, MAX_NAME, "-_.", false) && *rest != '.';
+    }
+    return false;
+}
+
+RULE(module_source)
+{
     const struct scenario *s = &config->scenario;
 
     for (size_t i = 0; i < s->module_count; i++) {
-        const char *source = s->modules[i].source;
-        bool ok = false;
-
-        for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
-            ok = ok || (strncmp(source, kinds[k], strlen(kinds[k])) == 0 && source[strlen(kinds[k])] != '\0');
-        if (!ok || unprintable(source) >= 0)
+        if (!source_ok(s->modules[i].source))
             MISTAKE(s->modules[i].at,
                     "module '%s' has source '%s'; write debian:NAME, guest:NAME, hsm:NAME or file:PATH",
-                    s->modules[i].name, source);
+                    s->modules[i].name, s->modules[i].source);
     }
 }
 
@@ -339,6 +342,13 @@ RULE(boot_raw_addresses)
                     "vm '%s' loads its image at %s, beyond its RAM of %s; lower load, enlarge <ram> or lower "
                     "max-size of module '%s'",
                     s->vms[i].name, range_text(boot->load, size), size_text(have), boot->kernel);
+        else if (s->vms[i].kind == KIND_PRELAUNCHED &&
+                 ranges_meet(boot->load, size, FW_EBDA, FW_HIGH_MEM - FW_EBDA))
+            MISTAKE(boot->at,
+                    "vm '%s' loads its image at %s, over the firmware's tables (EBDA, ACPI) from 0x%x to 1 "
+                    "MiB; give "
+                    "another load or lower max-size of module '%s'",
+                    s->vms[i].name, range_text(boot->load, size), FW_EBDA, boot->kernel);
         else if (boot->entry < boot->load || boot->entry - boot->load >= size)
             MISTAKE(boot->at, "vm '%s' enters its image at 0x%" PRIx64 ", outside of it (%s); correct entry",
                     s->vms[i].name, boot->entry, range_text(boot->load, size));
@@ -397,6 +407,27 @@ RULE(boot_cmdline_length)
             MISTAKE(s->vms[i].boot.at,
                     "vm '%s' has a command line of %zu characters, but at most %d are supported; shorten it",
                     s->vms[i].name, len, MAX_CMDLINE);
+    }
+}
+
+RULE(boot_cmdline_quotes)
+{
+    const struct scenario *s = &config->scenario;
+
+    for (size_t i = 0; i < s->vm_count; i++) {
+        const struct vm_boot *boot = &s->vms[i].boot;
+        const char *last = NULL;
+        bool open = false;
+
+        for (const char *p = boot->cmdline; (p = strchr(p, '"')); p++) {
+            open = !open;
+            last = p;
+        }
+        if (open && is_kind(boot, "bzimage"))
+            MISTAKE(boot->at,
+                    "vm '%s' has a double quote at position %ld of its command line that no other closes, so "
+                    "Linux takes all that follows for one parameter; add a second quote or remove it",
+                    s->vms[i].name, (long)(last - boot->cmdline) + 1);
     }
 }
 

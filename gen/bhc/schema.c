@@ -1,6 +1,7 @@
 /* Shape: XSD 1.0 by libxml2, whose messages are put into words a person can act on. */
 #include "load.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <libxml/xmlerror.h>
@@ -9,10 +10,16 @@
 
 #define XS_NAMESPACE "http://www.w3.org/2001/XMLSchema"
 
+struct schema {
+    const char *kind;
+    xmlDocPtr doc; /* for the words that document a type */
+    xmlSchemaParserCtxtPtr parser;
+    xmlSchemaPtr parsed;
+};
+
 struct schema_state {
     const char *path;
-    const char *kind;
-    xmlDocPtr schema; /* for the words that document a type */
+    const struct schema *schema;
 };
 
 static bool is_xs(const xmlNode *n, const char *name)
@@ -119,7 +126,7 @@ static void on_schema_error(void *ctx, xmlErrorPtr error)
     const char *element = between(message, "Element '", "'"),
                *attribute = between(message, "attribute '", "'");
     const char *value = error->str1 ? error->str1 : "", *detail = error->str2 ? error->str2 : "";
-    struct where at = {state->path, node ? xmlGetLineNo(node) : error->line};
+    struct where at = {state->path, node ? node_line(node) : error->line};
     const char *subject = *attribute ? arena_printf("<%s %s=\"%s\">", element, attribute, value)
                                      : arena_printf("<%s> holds \"%s\":", element, value);
 
@@ -132,7 +139,7 @@ static void on_schema_error(void *ctx, xmlErrorPtr error)
         break;
     case XML_SCHEMAV_CVC_PATTERN_VALID:
         diag_add(SEV_ERROR, "XML-001", at, "%s is not valid; write %s", subject,
-                 pattern_words(state->schema, detail));
+                 pattern_words(state->schema->doc, detail));
         break;
     case XML_SCHEMAV_CVC_ENUMERATION_VALID:
         diag_add(SEV_ERROR, "XML-001", at, "%s is not known; write one of %s", subject, detail);
@@ -152,12 +159,13 @@ static void on_schema_error(void *ctx, xmlErrorPtr error)
         diag_add(
             SEV_ERROR, "XML-001", at,
             "the file begins with <%s>, a %s file begins with <%s>; were the files given in the wrong order?",
-            element, state->kind, state->kind);
+            element, state->schema->kind, state->schema->kind);
         break;
     default: {
         const char *text = between(message, ": ", "\n");
 
-        diag_add(SEV_ERROR, "XML-001", at, "<%s>: %s", element, *text ? text : "has the wrong shape");
+        diag_add(SEV_ERROR, "XML-001", at, "<%s>: %s; correct it after docs/CONFIG.md", element,
+                 *text ? text : "has the wrong shape");
         break;
     }
     }
@@ -169,32 +177,56 @@ static void on_schema_file_error(void *ctx, xmlErrorPtr error)
                error->message ? error->message : "");
 }
 
-bool schema_check(xmlDocPtr doc, const char *path, const char *dir, const char *kind)
+struct schema *schema_open(const char *dir, const char *kind)
 {
     char *file = arena_printf("%s/%s.xsd", dir, kind);
-    struct schema_state state = {.path = path, .kind = kind, .schema = load_document(file)};
-    xmlSchemaParserCtxtPtr parser;
-    xmlSchemaPtr schema;
-    xmlSchemaValidCtxtPtr valid;
+    struct schema *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        cannot_run("out of memory");
+    s->kind = kind;
+    s->doc = load_document(file, NULL);
+    if (!s->doc)
+        cannot_run("the schema %s is broken", file);
+    s->parser = xmlSchemaNewDocParserCtxt(s->doc);
+    if (!s->parser)
+        cannot_run("out of memory");
+    xmlSchemaSetParserStructuredErrors(s->parser, on_schema_file_error, file);
+    s->parsed = xmlSchemaParse(s->parser);
+    if (!s->parsed)
+        cannot_run("the schema %s cannot be used", file);
+    return s;
+}
+
+void schema_close(struct schema *s)
+{
+    xmlSchemaFree(s->parsed);
+    xmlSchemaFreeParserCtxt(s->parser);
+    xmlFreeDoc(s->doc);
+    free(s);
+}
+
+bool schema_validate(const struct schema *schema, xmlDocPtr doc, const char *path)
+{
+    struct schema_state state = {.path = path, .schema = schema};
+    xmlSchemaValidCtxtPtr valid = xmlSchemaNewValidCtxt(schema->parsed);
     int result;
 
-    if (!state.schema)
-        cannot_run("the schema %s is broken", file);
-    parser = xmlSchemaNewDocParserCtxt(state.schema);
-    if (!parser)
-        cannot_run("out of memory");
-    xmlSchemaSetParserStructuredErrors(parser, on_schema_file_error, file);
-    schema = xmlSchemaParse(parser);
-    valid = schema ? xmlSchemaNewValidCtxt(schema) : NULL;
     if (!valid)
-        cannot_run("the schema %s cannot be used", file);
+        cannot_run("out of memory");
     xmlSchemaSetValidStructuredErrors(valid, on_schema_error, &state);
     result = xmlSchemaValidateDoc(valid, doc);
     if (result < 0)
         cannot_run("the schema check of %s failed inside libxml2", path);
     xmlSchemaFreeValidCtxt(valid);
-    xmlSchemaFree(schema);
-    xmlSchemaFreeParserCtxt(parser);
-    xmlFreeDoc(state.schema);
     return result == 0;
+}
+
+bool schema_check(xmlDocPtr doc, const char *path, const char *dir, const char *kind)
+{
+    struct schema *schema = schema_open(dir, kind);
+    bool ok = schema_validate(schema, doc, path);
+
+    schema_close(schema);
+    return ok;
 }

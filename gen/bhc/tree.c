@@ -2,58 +2,7 @@
 
 #include <string.h>
 
-static struct node *node_new(struct node *parent, const char *name)
-{
-    struct node *n = arena_alloc(1, sizeof(*n));
-
-    n->name = name;
-    n->props_end = &n->props;
-    n->children_end = &n->children;
-    if (parent) {
-        *parent->children_end = n;
-        parent->children_end = &n->next;
-    }
-    return n;
-}
-
-static void add(struct node *n, enum prop_kind kind, const char *name, const char *text, u64 value)
-{
-    struct prop *p = arena_alloc(1, sizeof(*p));
-
-    *p = (struct prop){.name = name, .kind = kind, .text = text, .value = value};
-    *n->props_end = p;
-    n->props_end = &p->next;
-}
-
-static void add_text(struct node *n, const char *name, const char *text)
-{
-    add(n, PROP_TEXT, name, text, 0);
-}
-
-static void add_dec(struct node *n, const char *name, u64 value)
-{
-    add(n, PROP_DEC, name, NULL, value);
-}
-
-static void add_dec64(struct node *n, const char *name, u64 value)
-{
-    add(n, PROP_DEC64, name, NULL, value);
-}
-
-static void add_hex(struct node *n, const char *name, u64 value)
-{
-    add(n, PROP_HEX, name, NULL, value);
-}
-
-static void add_hex64(struct node *n, const char *name, u64 value)
-{
-    add(n, PROP_HEX64, name, NULL, value);
-}
-
-static void add_bool(struct node *n, const char *name, bool value)
-{
-    add(n, PROP_BOOL, name, NULL, value);
-}
+#include "rules.h"
 
 static void add_range(struct node *n, u64 base, u64 size)
 {
@@ -65,6 +14,26 @@ static void add_names(struct node *parent, const char *element, const struct nam
 {
     for (size_t i = 0; i < count; i++)
         add_text(node_new(parent, element), "name", list[i].name);
+}
+
+static void build_input(struct node *root, const char *what, const struct input *input)
+{
+    struct node *n = node_new(root, "input");
+
+    add_text(n, "kind", what);
+    add_dec(n, "bytes", input->size);
+    add_text(n, "sha256", input->sha256);
+}
+
+/* No dates, paths or versions of tools: equal inputs must give equal bytes. */
+static void build_origin(struct node *root, const struct config *c)
+{
+    struct node *n = node_new(root, "versions");
+
+    add_text(n, "project", PROJECT_VERSION);
+    add_dec(n, "rules", rule_count);
+    build_input(root, "board", &c->board_input);
+    build_input(root, "scenario", &c->scenario_input);
 }
 
 static void build_sizes(struct node *root, const struct config *c)
@@ -473,12 +442,13 @@ static void build_joints(struct node *scenario, const struct scenario *s)
     }
 }
 
-struct node *tree_build(const struct config *c)
+struct node *tree_build(const struct config *c, const struct finding *warnings, size_t warning_count)
 {
     const struct scenario *s = &c->scenario;
     struct node *root = node_new(NULL, "bulkhead"), *n;
 
-    add_dec(root, "version", 1);
+    add_dec(root, "version", MANIFEST_FORMAT);
+    build_origin(root, c);
     build_sizes(root, c);
     build_board(root, &c->board);
     n = node_new(root, "scenario");
@@ -496,5 +466,14 @@ struct node *tree_build(const struct config *c)
     for (size_t i = 0; i < s->vm_count; i++)
         build_vm(n, &s->vms[i], i);
     build_joints(n, s);
+    for (size_t i = 0; i < warning_count; i++) {
+        n = node_new(root, "warning");
+        add_text(n, "rule", warnings[i].rule);
+        add_text(n, "file", warnings[i].first_file ? "board" : "scenario");
+        add_dec(n, "line", (u64)warnings[i].line);
+        add_text(n, "text", warnings[i].text);
+    }
+    if (diag_count(SEV_WARNING) > warning_count)
+        add_dec(node_new(root, "warnings-omitted"), "count", diag_count(SEV_WARNING) - warning_count);
     return root;
 }

@@ -7,38 +7,163 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every allocation carries this header, so that arena_free_all() finds it. */
+/*
+ * The arena: pieces of blocks that are freed together. Under AddressSanitizer each piece is a block of its
+ * own, so that nothing can reach beyond it unseen.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_BLOCK 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_BLOCK 0
+#endif
+#endif
+#ifndef ARENA_BLOCK
+#define ARENA_BLOCK KIB(64)
+#endif
+
 struct block {
     struct block *next;
     max_align_t data[];
 };
 
+static char *arena_next; /* what is left of the newest block, zeroed */
+static size_t arena_left;
 static struct block *blocks;
+
+const char *program_name = "bhc";
+
+static bool json;
+
+void cannot_run_in_json(void)
+{
+    json = true;
+}
 
 void cannot_run(const char *fmt, ...)
 {
+    char text[1024]; /* not from the arena: memory may be what is lacking; a longer text is cut */
     va_list ap;
 
-    fputs("bhc: ", stderr);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    if (vsnprintf(text, sizeof(text), fmt, ap) < 0)
+        text[0] = '\0';
     va_end(ap);
-    fputc('\n', stderr);
+    if (json) {
+        fputs("{\"diagnostics\":[],\"errors\":0,\"warnings\":0,\"cannot_run\":", stdout);
+        print_json_string(stdout, text);
+        fputs("}\n", stdout);
+    } else {
+        fprintf(stderr, "%s: ", program_name);
+        print_escaped(stderr, text);
+        fputc('\n', stderr);
+    }
     exit(EXIT_CANNOT_RUN);
+}
+
+size_t utf8_length(const char *s, size_t room, u32 *c)
+{
+    static const u32 least[] = {0, 0, 0x80, 0x800, 0x10000}; /* of a sequence of that length */
+    const unsigned char *b = (const unsigned char *)s;
+    size_t len = 4;
+    u32 value;
+
+    if (room == 0)
+        return 0;
+    if (b[0] < 0x80) {
+        *c = b[0];
+        return 1;
+    }
+    if (b[0] < 0xf0)
+        len = b[0] < 0xe0 ? 2 : 3;
+    if (b[0] < 0xc2 || b[0] > 0xf4 || len > room)
+        return 0;
+    value = b[0] & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        if ((b[i] & 0xc0) != 0x80)
+            return 0;
+        value = value << 6 | (b[i] & 0x3f);
+    }
+    if (value < least[len] || (value >= 0xd800 && value < 0xe000) || value > 0x10ffff)
+        return 0;
+    *c = value;
+    return len;
+}
+
+bool is_unprintable(u32 c)
+{
+    if (c < 0x7f)
+        return c < 0x20;
+    return c < 0xa0 || c == 0x61c || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2060 && c <= 0x2069) || c == 0xfeff;
+}
+
+void print_escaped(FILE *f, const char *s)
+{
+    size_t left = strlen(s);
+
+    while (left > 0) {
+        u32 c = 0;
+        size_t len = utf8_length(s, left, &c), take = len ? len : 1;
+
+        if (len > 0 && !is_unprintable(c)) {
+            fwrite(s, 1, len, f);
+        } else {
+            for (size_t i = 0; i < take; i++)
+                fprintf(f, "\\x%02x", (unsigned)(unsigned char)s[i]);
+        }
+        s += take;
+        left -= take;
+    }
+}
+
+void print_json_string(FILE *f, const char *s)
+{
+    size_t left = strlen(s);
+
+    fputc('"', f);
+    while (left > 0) {
+        u32 c = 0xfffd;
+        size_t len = utf8_length(s, left, &c), take = len ? len : 1;
+
+        if (c == '"' || c == '\\')
+            fprintf(f, "\\%c", (char)c);
+        else if (len == 0 || is_unprintable(c))
+            fprintf(f, "\\u%04" PRIx32, c);
+        else
+            fwrite(s, 1, len, f);
+        s += take;
+        left -= take;
+    }
+    fputc('"', f);
 }
 
 void *arena_alloc(size_t n, size_t size)
 {
     struct block *b;
     size_t bytes;
+    void *piece;
 
-    if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX - sizeof(*b))
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2)
         cannot_run("out of memory");
-    b = calloc(1, sizeof(*b) + bytes);
+    if (ARENA_BLOCK > 0)
+        bytes = ALIGN_UP(bytes, sizeof(max_align_t));
+    if (arena_next && bytes <= arena_left) {
+        piece = arena_next;
+        arena_next += bytes;
+        arena_left -= bytes;
+        return piece;
+    }
+    /* What is larger than a quarter of a block gets one of its own, and the newest stays in use. */
+    b = calloc(1, sizeof(*b) + MAX(bytes, bytes > ARENA_BLOCK / 4 ? 0 : (size_t)ARENA_BLOCK));
     if (!b)
         cannot_run("out of memory");
     b->next = blocks;
     blocks = b;
+    if (bytes <= ARENA_BLOCK / 4) {
+        arena_next = (char *)b->data + bytes;
+        arena_left = ARENA_BLOCK - bytes;
+    }
     return b->data;
 }
 
@@ -52,23 +177,23 @@ char *arena_strdup(const char *s)
 char *arena_printf(const char *fmt, ...)
 {
     va_list ap;
-    char *text;
+    char *text, *copy;
     int len;
 
     va_start(ap, fmt);
-    len = vsnprintf(NULL, 0, fmt, ap);
+    len = vasprintf(&text, fmt, ap);
     va_end(ap);
     if (len < 0)
         cannot_run("cannot format a message");
-    text = arena_alloc(1, (size_t)len + 1);
-    va_start(ap, fmt);
-    vsnprintf(text, (size_t)len + 1, fmt, ap);
-    va_end(ap);
-    return text;
+    copy = memcpy(arena_alloc(1, (size_t)len + 1), text, (size_t)len + 1);
+    free(text);
+    return copy;
 }
 
 void arena_free_all(void)
 {
+    arena_next = NULL;
+    arena_left = 0;
     while (blocks) {
         struct block *b = blocks;
 
@@ -113,6 +238,18 @@ void buffer_printf(struct buffer *b, const char *fmt, ...)
     if (len < 0 || (size_t)len >= sizeof(text))
         cannot_run("a formatted piece of output is too long");
     buffer_add(b, text, (size_t)len);
+}
+
+void buffer_number(struct buffer *b, u64 value, unsigned radix)
+{
+    char digits[20]; /* of 2^64 in decimal */
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = "0123456789abcdef"[value % radix];
+        value /= radix;
+    } while (value > 0);
+    buffer_add(b, digits + at, sizeof(digits) - at);
 }
 
 void buffer_free(struct buffer *b)

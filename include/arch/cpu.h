@@ -70,6 +70,10 @@ bool arch_rdmsr_safe(u32 msr, u64 *val);
 bool arch_wrmsr_safe(u32 msr, u64 val);
 void arch_cpuid(u32 leaf, u32 subleaf, u32 out[4]);
 
+/* What this CPU runs from now on fills the cache ways of the class of service. Below the smallest
+ * cfg_board.caches[].classes; class 0 is the one of CPUs that belong to nobody. */
+void arch_cache_class(u32 clos);
+
 /* Prints machine state for the shell: host interrupt counts, physical IOAPIC entries. */
 void arch_dump_interrupts(void (*print)(const char *fmt, ...) PRINTF(1, 2));
 void arch_dump_ioapic(void (*print)(const char *fmt, ...) PRINTF(1, 2));

@@ -40,7 +40,7 @@ void arch_reset_state(struct vcpu_boot_state *out);
  * Writes the firmware's view into guest memory: ACPI tables, MP-free, at fixed addresses below 1 MiB, and
  * reports the memory map. Called by the loaders after guest RAM was cleared.
  */
-#define PLATFORM_E820_MAX (CFG_SERVICE ? 48 : 16)
+#define PLATFORM_E820_MAX ((CFG_SERVICE ? 48 : 16) + CFG_SHMS)
 struct e820_entry {
     u64 base, size;
     u32 type; /* 1 RAM, 2 reserved, 3 ACPI reclaimable, 4 NVS */

@@ -26,6 +26,12 @@
  *   CFG_SERVICE          1 when the scenario has a service VM, else 0
  *   CFG_USER_VMS         user-VM slots: the last ones of cfg_vms
  *   CFG_APIC_ASSIST      1 when the board's CPUs may carry out part of a guest's local APIC, else 0
+ *   CFG_LINKS            pairs of vUARTs that are joined
+ *   CFG_USER_VUARTS      vUARTs of user-VM slots
+ *   CFG_SHMS             shared memories
+ *   CFG_SHM_USERS        places at which VMs see them, all together
+ *   CFG_CACHES           caches of the board that classes of service can divide
+ *   CFG_CACHE_CLASSES    masks that the scenario gives to classes
  */
 
 /* ---- board ---- */
@@ -129,6 +135,13 @@ struct cfg_pci_fn {
     const struct cfg_pci_bar *bars;
 };
 
+/* A cache whose ways are given to classes of service (Intel RDT; SDM vol. 3B 17.19, APM vol. 2 19.4). */
+struct cfg_cache {
+    u8 level;    /* 2 or 3 */
+    u8 ways;     /* bits of a class's mask, at most 32 */
+    u16 classes; /* classes 0 to classes - 1 have masks */
+};
+
 struct cfg_uart {
     u16 port; /* I/O port base of a 16550 */
     u8 gsi;   /* its interrupt */
@@ -170,6 +183,7 @@ struct cfg_board {
     const struct cfg_px *px;
     u32 cx_count;
     const struct cfg_cx *cx;
+    const struct cfg_cache *caches; /* CFG_CACHES */
 };
 
 /* ---- scenario ---- */
@@ -226,14 +240,39 @@ struct cfg_mem {
 struct cfg_vuart {
     u16 port;     /* guest I/O port base */
     u8 gsi;       /* guest interrupt line */
-    bool console; /* backed by the hypervisor's console multiplexer; exactly one per VM may say so */
+    bool console; /* backed by the hypervisor's console multiplexer; at most one per VM may say so */
+    u16 peer; /* the vUART it is joined to, as an index among all VMs' (first_vuart + i), or CFG_NO_VUART */
+};
+
+#define CFG_NO_VUART 0xffffu
+
+/* Memory that several VMs see. It belongs to none of them: no VM's mem contains it. */
+struct cfg_shm {
+    const char *name;
+    u32 id;
+    u64 hpa;
+    u64 size; /* multiple of 4 KiB, as hpa */
+};
+
+/* A VM's view of one: gpa (multiple of 4 KiB) to gpa + its size, outside the VM's memory and devices. */
+struct cfg_shm_view {
+    u64 gpa;
+    u16 shm; /* index into cfg_shms */
+    bool writable;
+};
+
+/* The ways of one cache that a class of service may fill (bit n: way n). */
+struct cfg_cache_class {
+    u16 id;
+    u8 level;
+    u32 mask;
 };
 
 #define CFG_KEY_BYTES 16
 
 /*
  * cfg_vms holds the pre-launched VMs first, then the service VM, then the user-VM slots. The service VM's
- * memory blocks have gpa == hpa. A user slot has no memory, vUARTs or boot image of its own: the service VM
+ * memory blocks have gpa == hpa. A user slot has no memory, console or boot image of its own: the service VM
  * brings them.
  */
 struct cfg_vm {
@@ -249,11 +288,14 @@ struct cfg_vm {
     u16 vuart_count;
     u16 first_vuart;
     u16 dev_count;
+    u16 shm_count;
+    u16 clos;         /* class of service of the CPUs that run it; 0 when the scenario gives it none */
     const u16 *pcpus; /* pCPU of each vCPU; a user slot's may be more than its vCPUs: the CPUs it may use */
     const struct cfg_mem *mem; /* ascending gpa, never overlapping; mem[0].gpa is 0, and covers at least 2 MiB
                                   but for the service VM, where it ends below the EBDA */
     const struct cfg_vuart *vuarts;
     const u16 *devs; /* user slot: BDFs that it may be given */
+    const struct cfg_shm_view *shms;
     struct cfg_boot boot;
     u32 s2_pages;                /* how many pages of the second-level pool belong to this VM ... */
     u32 first_s2_page;           /* ... and the first of them */
@@ -289,5 +331,8 @@ extern const struct cfg_board cfg_board;
 extern const struct cfg_scenario cfg_scenario;
 extern const struct cfg_vm cfg_vms[CFG_VMS];
 extern const struct cfg_module cfg_modules[CFG_MODULES + 1]; /* last entry is all zero */
+/* One entry more than is used, so that none is an empty array. */
+extern const struct cfg_shm cfg_shms[CFG_SHMS + 1];
+extern const struct cfg_cache_class cfg_cache_classes[CFG_CACHE_CLASSES + 1];
 
 #endif

@@ -28,8 +28,9 @@ struct user_vm *user_vm_of(const struct vm *vm);
 struct vm *user_vm_find(const u8 key[CFG_KEY_BYTES]);
 
 /*
- * OFF -> CREATED: empty memory map, no vCPU, platform reset. flags: what the slot permits of what was asked,
- * checked by the caller. affinity: subset of the slot's CPUs or 0.
+ * OFF -> CREATED: nothing but shared memory in its memory map, no vCPU, platform reset. flags: what the slot
+ * permits of what was asked, checked by the caller. affinity: subset of the slot's CPUs or 0. -ENOMEM: the
+ * slot's tables do not reach for the shared memory.
  */
 int user_vm_create(struct vm *vm, const u8 key[CFG_KEY_BYTES], u32 flags, u64 affinity);
 /*
@@ -54,14 +55,15 @@ void user_vms_destroy_all(void);
 /*
  * Maps [gpa, gpa+size) to the memory that the service VM sees at its [src, src+size). Page by page the source
  * must be the service VM's RAM. -EINVAL: misaligned, size 0, wraps, beyond the address-space ceiling, meets
- * the windows of the interrupt controllers. -EFAULT: a source page is not the service VM's RAM. -ENOMEM: the
- * slot's memory limit or its tables are used up. prot: enum mem_prot. Everything is checked before the first
- * change, but for the tables. The caller commits (vm_s2_commit()) once after the last.
+ * the windows of the interrupt controllers or shared memory. -EFAULT: a source page is not the service VM's
+ * own RAM. -ENOMEM: the slot's memory limit or its tables are used up. prot: enum mem_prot. Everything is
+ * checked before the first change, but for the tables. The caller commits (vm_s2_commit()) once after the
+ * last.
  */
 int user_vm_map(struct vm *vm, gpa_t gpa, gpa_t src, u64 size, u32 prot);
 /* Removes what is mapped in the range. Same checks of gpa and size. */
 int user_vm_unmap(struct vm *vm, gpa_t gpa, u64 size);
-/* Takes (or gives) write permission of one mapped page. -EINVAL: misaligned, or not mapped. */
+/* Takes (or gives) write permission of one mapped page. -EINVAL: misaligned, not mapped, or shared memory. */
 int user_vm_write_protect(struct vm *vm, gpa_t gpa, bool protect);
 
 /* First guest-physical address beyond what may be mapped. */

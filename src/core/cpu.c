@@ -44,6 +44,8 @@ static void follow_owner(struct cpu *c)
         arch_vcpu_put(c->vcpu);
     if (owner)
         arch_vcpu_load(owner);
+    if (CFG_CACHE_CLASSES)
+        arch_cache_class(owner ? owner->vm->cfg->clos : 0);
     atomic_store(&c->vcpu, owner);
     timers_run();
 }

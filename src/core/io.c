@@ -8,6 +8,7 @@
 #include <lib/log.h>
 #include <core/io.h>
 #include <core/ioreq.h>
+#include <core/shm.h>
 #include <core/vm.h>
 
 static void index_port(struct vm *vm, u32 port, u32 range)
@@ -143,7 +144,8 @@ void io_mmio_write(struct vcpu *v, u64 addr, u8 size, u64 val)
     val &= size_mask(size);
     if (LIKELY(r != NULL) && LIKELY(r->fn(v, r->dev, addr - r->base, size, true, &val)))
         return;
-    if (CFG_USER_VMS && is_kind(v, VM_USER))
+    /* Only writes to shared memory that is read-only here end up there: they are nobody's. */
+    if (CFG_USER_VMS && is_kind(v, VM_USER) && !shm_meets(v->vm, addr, size))
         ioreq_mmio_write(v, addr, size, val);
     else
         v->unowned++;

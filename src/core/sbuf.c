@@ -11,6 +11,7 @@
 #include <lib/string.h>
 #include <core/cpu.h>
 #include <core/sbuf.h>
+#include <core/shm.h>
 #include <core/vm.h>
 
 struct ring {
@@ -44,7 +45,7 @@ static bool service_ram(u64 addr, u64 len)
         return false;
     for (u64 n; len; len -= n, addr += n) {
         if (!arch_s2_translate(service_vm(), gpa(addr), &leaf) || leaf.hpa.v != addr ||
-            (leaf.prot & (MEM_R | MEM_W | MEM_DEV)) != (MEM_R | MEM_W))
+            (leaf.prot & (MEM_R | MEM_W | MEM_DEV)) != (MEM_R | MEM_W) || shm_holds(leaf.hpa))
             return false;
         n = MIN(len, leaf.left);
     }

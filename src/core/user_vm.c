@@ -13,7 +13,9 @@
 #include <core/cpu.h>
 #include <core/ioreq.h>
 #include <core/sbuf.h>
+#include <core/shm.h>
 #include <core/user_vm.h>
+#include <core/vuart.h>
 #include "core_impl.h"
 
 /* One more than there are, so that a scenario without any has no empty array. */
@@ -87,6 +89,10 @@ int user_vm_create(struct vm *vm, const u8 key[CFG_KEY_BYTES], u32 flags, u64 af
     u->affinity = affinity;
     vm->vcpu_count = 0;
     vm->starts = 0;
+    if (CFG_SHMS && shm_map(vm)) {
+        arch_s2_init(vm);
+        return -ENOMEM_;
+    }
     reset_vcpus(vm);
     set_state(vm, VM_STATE_CREATED);
     return 0;
@@ -142,6 +148,8 @@ int user_vm_start(struct vm *vm)
 {
     if (vm->vcpu_count == 0 || !ioreq_has_buffer(vm))
         return -EINVAL_;
+    if (CFG_USER_VUARTS)
+        vuart_reset(vm);
     for (u16 i = 0; i < vm->vcpu_count; i++)
         atomic_store(&vm->vcpus[i].state, VCPU_WAIT_SIPI);
     atomic_store(&vm->active, vm->vcpu_count);
@@ -171,6 +179,8 @@ void user_vm_pause(struct vm *vm)
 void user_vm_reset(struct vm *vm)
 {
     reset_vcpus(vm);
+    if (CFG_LINKS)
+        vuart_off(vm);
     ioreq_reset(vm);
     set_state(vm, VM_STATE_CREATED);
 }
@@ -186,6 +196,8 @@ void user_vm_destroy(struct vm *vm)
     }
     /* The timers of its platform must not fire for whoever gets the CPUs. */
     reset_vcpus(vm);
+    if (CFG_LINKS)
+        vuart_off(vm);
     vm->vcpu_count = 0;
     arch_s2_init(vm);
     user_vm_of(vm)->mapped = 0;
@@ -205,7 +217,8 @@ void user_vms_destroy_all(void)
     }
 }
 
-static bool range_ok(u64 base, u64 size)
+/* What the service VM may map or unmap: shared memory stays as it is configured. */
+static bool range_ok(const struct vm *vm, u64 base, u64 size)
 {
     if (!IS_ALIGNED(base | size, PAGE_SIZE) || size == 0 || size > USER_GPA_LIMIT ||
         base > USER_GPA_LIMIT - size)
@@ -213,17 +226,17 @@ static bool range_ok(u64 base, u64 size)
     for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
         if (base < windows[i].base + windows[i].size && windows[i].base < base + size)
             return false;
-    return true;
+    return !shm_meets(vm, base, size);
 }
 
-/* The leaf of the service VM's tables that addr lies in, when it is RAM that the service VM may itself use in
- * the ways of `prot`. */
+/* The leaf of the service VM's tables that addr lies in, when it is RAM of the service VM's own that it may
+ * itself use in the ways of `prot`. */
 static bool source_leaf(u64 addr, u32 prot, struct s2_leaf *leaf)
 {
     u32 need = prot & MEM_RWX;
 
     return arch_s2_translate(service_vm(), gpa(addr), leaf) && !(leaf->prot & MEM_DEV) &&
-           (leaf->prot & need) == need;
+           (leaf->prot & need) == need && !shm_holds(leaf->hpa);
 }
 
 static bool source_ok(u64 addr, u64 size, u32 prot)
@@ -246,7 +259,7 @@ int user_vm_map(struct vm *vm, gpa_t dst, gpa_t src, u64 size, u32 prot)
     struct s2_leaf leaf;
     u64 n, before;
 
-    if (!range_ok(dst.v, size) || !IS_ALIGNED(src.v, PAGE_SIZE))
+    if (!range_ok(vm, dst.v, size) || !IS_ALIGNED(src.v, PAGE_SIZE))
         return -EINVAL_;
     if (!source_ok(src.v, size, prot))
         return -EFAULT_;
@@ -274,7 +287,7 @@ int user_vm_unmap(struct vm *vm, gpa_t dst, u64 size)
     u64 before;
     int r;
 
-    if (!range_ok(dst.v, size))
+    if (!range_ok(vm, dst.v, size))
         return -EINVAL_;
     before = arch_s2_mapped(vm, dst, size);
     r = arch_s2_unmap(vm, dst, size);
@@ -286,7 +299,8 @@ int user_vm_write_protect(struct vm *vm, gpa_t addr, bool protect)
 {
     struct s2_leaf leaf;
 
-    if (!IS_ALIGNED(addr.v, PAGE_SIZE) || !arch_s2_translate(vm, addr, &leaf))
+    if (!IS_ALIGNED(addr.v, PAGE_SIZE) || shm_meets(vm, addr.v, PAGE_SIZE) ||
+        !arch_s2_translate(vm, addr, &leaf))
         return -EINVAL_;
     return arch_s2_protect(vm, addr, PAGE_SIZE, protect ? leaf.prot & ~(u32)MEM_W : leaf.prot | MEM_W);
 }

@@ -17,6 +17,7 @@
 #include <core/ioreq.h>
 #include <core/load.h>
 #include <core/sbuf.h>
+#include <core/shm.h>
 #include <core/user_vm.h>
 #include <core/vm.h>
 #include <core/vpci.h>
@@ -73,6 +74,9 @@ static void vm_init_one(u16 id)
     vuart_init(vm);
     if (cfg->kind == VM_PRELAUNCHED)
         vpci_init(vm);
+    if (CFG_SHMS && cfg->kind != VM_USER && shm_map(vm))
+        panic("vm %s: %u pages of second-level tables do not reach for shared memory", cfg->name,
+              cfg->s2_pages);
     /* A user slot has no vCPU before the service VM makes one. */
     if (cfg->kind == VM_USER)
         vm->vcpu_count = 0;
@@ -81,6 +85,8 @@ static void vm_init_one(u16 id)
 void vms_init(void)
 {
     memset(life, 0, sizeof(life));
+    if (CFG_SHMS)
+        shm_init();
     for (u16 i = 0; i < CFG_VMS; i++)
         vm_init_one(i);
 }
@@ -212,6 +218,8 @@ static void start(struct vm *vm)
     r = vm_load(vm, &boot);
     if (r) {
         log_err("vm %s: not started: its image could not be loaded (error %d)", vm->cfg->name, -r);
+        if (CFG_LINKS)
+            vuart_off(vm);
         return;
     }
     arch_s2_flush(vm);
@@ -252,6 +260,8 @@ static void service_off(struct vm *vm)
 
     if (CFG_SERVICE && stopped && vm->cfg->kind == VM_SERVICE)
         end_service(vm);
+    if (CFG_LINKS && stopped)
+        vuart_off(vm);
     atomic_store(&vm->state, VM_STATE_OFF);
     if (want & (VM_WANT_START | VM_WANT_RESTART)) {
         start(vm);

@@ -2,8 +2,13 @@
  * Virtual 16550A UARTs (National Semiconductor PC16550D data sheet, tables II and III).
  *
  * Time is not modelled: a byte written leaves at once as long as the console takes it, and a byte in the
- * receive FIFO below the trigger level counts as timed out. Without a console (carrier absent) what is sent
- * is gone.
+ * receive FIFO below the trigger level counts as timed out.
+ *
+ * What is sent goes to the console, or through a null-modem cable to the vUART that it is joined to, or, with
+ * neither (carrier absent), nowhere. The cable joins RTS to CTS, DTR to DSR and DCD. Nothing is lost on it
+ * while the driver at its other end has DTR set: what does not fit there waits in the transmitter, whose THRE
+ * stays clear. Without DTR nobody is at home: what does not fit is an overrun there, as on hardware, so that
+ * a VM which never reads cannot hold up the other. An end whose VM is off is an unplugged cable.
  */
 #include <arch/platform.h>
 #include <lib/log.h>
@@ -31,7 +36,8 @@ enum uart_reg { R_DATA, R_IER, R_IIR_FCR, R_LCR, R_MCR, R_LSR, R_MSR, R_SCR };
 #define FCR_CLEAR_RX 0x02
 #define FCR_CLEAR_TX 0x04
 
-#define LCR_DLAB 0x80
+#define LCR_BREAK 0x40
+#define LCR_DLAB  0x80
 
 #define MCR_DTR  0x01
 #define MCR_RTS  0x02
@@ -40,11 +46,12 @@ enum uart_reg { R_DATA, R_IER, R_IIR_FCR, R_LCR, R_MCR, R_LSR, R_MSR, R_SCR };
 #define MCR_LOOP 0x10
 #define MCR_MASK 0x1f
 
-#define LSR_DR     0x01
-#define LSR_OE     0x02
-#define LSR_ERRORS 0x1e
-#define LSR_THRE   0x20
-#define LSR_TEMT   0x40
+#define LSR_DR   0x01
+#define LSR_OE   0x02
+#define LSR_BI   0x10
+#define LSR_THRE 0x20
+#define LSR_TEMT 0x40
+#define LSR_FIFO 0x80 /* an error waits behind other characters */
 
 #define MSR_DCTS   0x01
 #define MSR_DDSR   0x02
@@ -65,15 +72,18 @@ struct fifo {
 };
 
 static struct vuart {
-    spinlock_t lock; /* protects everything below except vm and cfg */
+    spinlock_t lock; /* protects everything below except vm and cfg; both ends of a cable are under the lock
+                        of the one that comes first */
     struct vm *vm;
     const struct cfg_vuart *cfg;
-    struct fifo rx, tx; /* tx holds bytes only while the console has no room */
+    struct fifo rx, tx; /* tx holds bytes only while the other side has no room */
+    u16 breaks;         /* characters of rx.byte that stand for a break, by their place */
     u8 ier, fcr, lcr, mcr, msr, scr, dll, dlm;
     u8 errors;       /* error bits of LSR */
     bool thre_latch; /* THRE interrupt pending: transmitter ran empty, or was empty when the interrupt was
                         enabled */
     bool line;       /* last level given to the interrupt line */
+    bool on;         /* its VM is not off */
 } vuarts[CFG_VUARTS];
 
 static void fifo_push(struct fifo *f, u8 c)
@@ -89,6 +99,19 @@ static u8 fifo_pop(struct fifo *f)
     f->first = (u8)((f->first + 1) % FIFO);
     f->count--;
     return c;
+}
+
+/* The other end of its cable, or NULL. */
+static inline struct vuart *peer_of(const struct vuart *u)
+{
+    return CFG_LINKS && u->cfg->peer != CFG_NO_VUART ? &vuarts[u->cfg->peer] : NULL;
+}
+
+static spinlock_t *lock_of(struct vuart *u)
+{
+    struct vuart *peer = peer_of(u);
+
+    return peer && peer < u ? &peer->lock : &u->lock;
 }
 
 static inline unsigned depth(const struct vuart *u)
@@ -140,11 +163,26 @@ static void set_modem(struct vuart *u, u8 inputs)
     u->msr = (u8)((u->msr & MSR_DELTAS) | deltas | inputs);
 }
 
+/* True when what is sent to this end of a cable arrives: it is on, and its receiver is connected. */
+static bool hears(const struct vuart *u)
+{
+    return u->on && !(u->mcr & MCR_LOOP);
+}
+
+static u8 inputs_from(const struct vuart *peer)
+{
+    if (!hears(peer))
+        return 0; /* in loopback all modem outputs are inactive */
+    return (u8)((peer->mcr & MCR_RTS ? MSR_CTS : 0) | (peer->mcr & MCR_DTR ? MSR_DSR | MSR_DCD : 0));
+}
+
 static void update_modem(struct vuart *u)
 {
     if (u->mcr & MCR_LOOP)
         set_modem(u, (u8)((u->mcr & MCR_DTR ? MSR_DSR : 0) | (u->mcr & MCR_RTS ? MSR_CTS : 0) |
                           (u->mcr & MCR_OUT1 ? MSR_RI : 0) | (u->mcr & MCR_OUT2 ? MSR_DCD : 0)));
+    else if (peer_of(u))
+        set_modem(u, inputs_from(peer_of(u)));
     else
         set_modem(u, u->cfg->console ? MSR_CTS | MSR_DSR | MSR_DCD : 0);
 }
@@ -157,11 +195,48 @@ static void receive(struct vuart *u, u8 c)
         fifo_push(&u->rx, c);
 }
 
-/* Moves what waits in the transmit FIFO to the console; THRE latches when that empties it. */
+/* A break belongs to its character: LSR shows it when that is the next to be read. */
+static void show_break(struct vuart *u)
+{
+    u16 bit = (u16)(1u << u->rx.first);
+
+    if (CFG_LINKS && u->rx.count && (u->breaks & bit)) {
+        u->breaks &= (u16)~bit;
+        u->errors |= LSR_BI;
+    }
+}
+
+/* The other end's line goes to spacing: one zero character that is marked. */
+static void receive_break(struct vuart *u)
+{
+    if (u->rx.count >= depth(u))
+        u->errors |= LSR_BI;
+    else
+        u->breaks |= (u16)(1u << (u->rx.first + u->rx.count) % FIFO);
+    receive(u, 0);
+    show_break(u);
+}
+
+/* One byte leaves. False: the other side has no room, but will have. */
+static bool send(struct vuart *u, u8 c)
+{
+    struct vuart *peer = peer_of(u);
+
+    if (u->cfg->console)
+        return console_vm_putc(u->vm, c);
+    if (!peer || !hears(peer) || (u->lcr & LCR_BREAK))
+        return true;
+    if (peer->rx.count >= depth(peer) && (peer->mcr & MCR_DTR))
+        return false;
+    receive(peer, c);
+    return true;
+}
+
+/* Moves what waits in the transmit FIFO on; THRE latches when that empties it. */
 static void drain_tx(struct vuart *u)
 {
     while (u->tx.count) {
-        if (u->cfg->console && !console_vm_putc(u->vm, u->tx.byte[u->tx.first]))
+        if (!send(u, u->tx.byte[u->tx.first]))
             return;
         fifo_pop(&u->tx);
     }
@@ -187,13 +262,24 @@ static void write_fcr(struct vuart *u, u8 val)
     /* Switching FIFO mode on or off empties both. */
     if ((u->fcr ^ val) & FCR_ENABLE)
         val |= FCR_CLEAR_RX | FCR_CLEAR_TX;
-    if (val & FCR_CLEAR_RX)
+    if (val & FCR_CLEAR_RX) {
         u->rx.count = 0;
+        u->breaks = 0;
+    }
     if ((val & FCR_CLEAR_TX) && u->tx.count) {
         u->tx.count = 0;
         u->thre_latch = true;
     }
     u->fcr = (val & FCR_ENABLE) ? val & (FCR_ENABLE | 0xc0) : 0;
+}
+
+static void write_lcr(struct vuart *u, u8 val)
+{
+    u8 set = val & (u8)~u->lcr;
+
+    u->lcr = val;
+    if ((set & LCR_BREAK) && peer_of(u) && !(u->mcr & MCR_LOOP) && hears(peer_of(u)))
+        receive_break(peer_of(u));
 }
 
 static void write_ier(struct vuart *u, u8 val)
@@ -227,7 +313,7 @@ static void write_reg(struct vuart *u, unsigned reg, u8 val)
         write_fcr(u, val);
         break;
     case R_LCR:
-        u->lcr = val;
+        write_lcr(u, val);
         break;
     case R_MCR:
         u->mcr = val & MCR_MASK;
@@ -249,6 +335,8 @@ static u8 read_lsr(struct vuart *u)
         val |= LSR_DR;
     if (u->tx.count == 0)
         val |= LSR_THRE | LSR_TEMT;
+    if (CFG_LINKS && (u->fcr & FCR_ENABLE) && ((u->errors & LSR_BI) || u->breaks))
+        val |= LSR_FIFO;
     u->errors = 0;
     return val;
 }
@@ -263,6 +351,17 @@ static u8 read_iir(struct vuart *u)
     return (u->fcr & FCR_ENABLE) ? val | IIR_FIFO_ON : val;
 }
 
+static u8 read_data(struct vuart *u)
+{
+    u8 val;
+
+    if (!u->rx.count)
+        return 0;
+    val = fifo_pop(&u->rx);
+    show_break(u);
+    return val;
+}
+
 static u8 read_reg(struct vuart *u, unsigned reg)
 {
     bool dlab = u->lcr & LCR_DLAB;
@@ -270,9 +369,7 @@ static u8 read_reg(struct vuart *u, unsigned reg)
 
     switch (reg) {
     case R_DATA:
-        if (dlab)
-            return u->dll;
-        return u->rx.count ? fifo_pop(&u->rx) : 0;
+        return dlab ? u->dll : read_data(u);
     case R_IER:
         return dlab ? u->dlm : u->ier;
     case R_IIR_FCR:
@@ -292,6 +389,20 @@ static u8 read_reg(struct vuart *u, unsigned reg)
     }
 }
 
+/* After a change: what it means at the other end of the cable, then the interrupt lines. */
+static void settle(struct vuart *u)
+{
+    struct vuart *peer = peer_of(u);
+
+    if (peer && peer->on) {
+        if (peer->tx.count)
+            drain_tx(peer);
+        update_modem(peer);
+        update_line(peer);
+    }
+    update_line(u);
+}
+
 static bool vuart_port(struct vcpu *v, void *dev, u16 port, u8 size, bool write, u32 *val)
 {
     struct vuart *u = dev;
@@ -300,13 +411,13 @@ static bool vuart_port(struct vcpu *v, void *dev, u16 port, u8 size, bool write,
     (void)v;
     if (size != 1)
         return false; /* an 8-bit device */
-    spin_lock(&u->lock);
+    spin_lock(lock_of(u));
     if (write)
         write_reg(u, reg, (u8)*val);
     else
         *val = read_reg(u, reg);
-    update_line(u);
-    spin_unlock(&u->lock);
+    settle(u);
+    spin_unlock(lock_of(u));
     return true;
 }
 
@@ -321,23 +432,52 @@ void vuart_init(struct vm *vm)
     }
 }
 
+static void clear(struct vuart *u)
+{
+    u->rx.count = u->tx.count = 0;
+    u->breaks = 0;
+    u->ier = u->fcr = u->lcr = u->mcr = u->scr = u->dll = u->dlm = u->errors = 0;
+    u->line = false;
+}
+
 void vuart_reset(struct vm *vm)
 {
     for (u32 i = 0; i < vm->cfg->vuart_count; i++) {
         struct vuart *u = &vuarts[vm->cfg->first_vuart + i];
 
-        spin_lock(&u->lock);
-        u->rx.count = u->tx.count = 0;
-        u->ier = u->fcr = u->lcr = u->mcr = u->scr = u->dll = u->dlm = u->errors = 0;
-        u->thre_latch = true;
+        spin_lock(lock_of(u));
+        clear(u);
+        u->thre_latch = u->on = true;
         update_modem(u);
         u->msr &= (u8)~MSR_DELTAS;
         /* The virtual interrupt controllers were reset too, so their idea of the line is low whatever this
          * one's is. */
-        u->line = false;
         arch_vm_set_gsi(vm, u->cfg->gsi, false);
-        spin_unlock(&u->lock);
+        spin_unlock(lock_of(u));
     }
+}
+
+void vuart_off(struct vm *vm)
+{
+    for (u32 i = 0; i < vm->cfg->vuart_count; i++) {
+        struct vuart *u = &vuarts[vm->cfg->first_vuart + i];
+
+        if (!peer_of(u))
+            continue;
+        spin_lock(lock_of(u));
+        clear(u);
+        u->on = false;
+        settle(u);
+        spin_unlock(lock_of(u));
+    }
+}
+
+bool vuart_has_gsi(const struct vm *vm, u32 gsi)
+{
+    for (u32 i = 0; i < vm->cfg->vuart_count; i++)
+        if (vm->cfg->vuarts[i].gsi == gsi)
+            return true;
+    return false;
 }
 
 /* The console vUART of the VM, or NULL. */

@@ -1,5 +1,6 @@
 /* Interrupts into a user VM (hypercall-abi.md section 2.4). */
 #include <arch/platform.h>
+#include <core/vuart.h>
 #include <lib/bits.h>
 #include "hcall.h"
 
@@ -29,6 +30,9 @@ s32 hc_set_irqline(struct hcall *h)
     if (gsi >= HC_VIOAPIC_PINS)
         return -EPERM_;
     if (op > HC_GSI_FALLING_PULSE)
+        return -EINVAL_;
+    /* The line of a vUART that the hypervisor keeps for the VM is not the device model's. */
+    if (CFG_USER_VUARTS && vuart_has_gsi(h->target, gsi))
         return -EINVAL_;
     arch_vm_set_gsi(h->target, gsi, op == HC_GSI_SET_HIGH || op == HC_GSI_RAISING_PULSE);
     if (op == HC_GSI_RAISING_PULSE || op == HC_GSI_FALLING_PULSE)

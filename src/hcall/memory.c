@@ -2,17 +2,19 @@
  * (hypercall-abi.md section 2.5). */
 #include <arch/s2.h>
 #include <core/ioreq.h>
+#include <core/shm.h>
 #include <core/user_vm.h>
 #include "hcall.h"
 
-/* The host page behind a page-aligned address of the caller's, when it is RAM that the caller may write. */
+/* The host page behind a page-aligned address of the caller's, when it is RAM of its own that it may write.
+ */
 static bool shared_page(const struct hcall *h, u64 addr, hpa_t *out)
 {
     struct s2_leaf leaf;
 
     if (!IS_ALIGNED(addr, PAGE_SIZE) || !arch_s2_translate(h->v->vm, gpa(addr), &leaf))
         return false;
-    if ((leaf.prot & (MEM_R | MEM_W | MEM_DEV)) != (MEM_R | MEM_W))
+    if ((leaf.prot & (MEM_R | MEM_W | MEM_DEV)) != (MEM_R | MEM_W) || shm_holds(leaf.hpa))
         return false;
     *out = leaf.hpa;
     return true;

@@ -7,6 +7,7 @@
  */
 #include <arch/s2.h>
 #include <core/cpu.h>
+#include <core/shm.h>
 #include <core/user_vm.h>
 #include "hcall.h"
 
@@ -42,12 +43,12 @@ static u32 prot_of(u32 wire)
     return prot | (wire & HC_MEM_TYPE_WP ? MEM_WP : MEM_UC);
 }
 
-static bool entry_ok(const struct hc_memory_region *r)
+static bool entry_ok(const struct vm *vm, const struct hc_memory_region *r)
 {
     enum action action = action_of(r);
 
     if (r->size == 0 || !IS_ALIGNED(r->gpa | r->size, PAGE_SIZE) || r->size > USER_GPA_LIMIT ||
-        r->gpa > USER_GPA_LIMIT - r->size)
+        r->gpa > USER_GPA_LIMIT - r->size || shm_meets(vm, r->gpa, r->size))
         return false;
     if (action == MAP && (!IS_ALIGNED(r->sos_vm_gpa, PAGE_SIZE) || r->sos_vm_gpa + r->size < r->sos_vm_gpa))
         return false;
@@ -92,7 +93,7 @@ static s32 each_region(const struct hcall *h, bool carry_out)
                         n * sizeof(chunk[0])))
             return -EPERM_;
         for (u32 i = 0; i < n; i++) {
-            s32 ret = entry_ok(&chunk[i]) ? 0 : -EINVAL_;
+            s32 ret = entry_ok(h->target, &chunk[i]) ? 0 : -EINVAL_;
 
             if (ret == 0 && carry_out)
                 ret = apply(h->target, &chunk[i]);

@@ -94,6 +94,8 @@ def expected_board(root):
         yield "pci " + numbers(function, "bdf vendor device class")
         for bar in function.findall("bar"):
             yield "bar " + numbers(bar, "index io base size")
+    for cache in board.findall("cache"):
+        yield "cache " + numbers(cache, "level ways classes")
 
 
 def key_bytes(text):
@@ -133,11 +135,23 @@ def expected_scenario(root):
         for mem in vm.findall("mem"):
             yield "mem " + numbers(mem, "gpa hpa size")
         for uart in vm.findall("vuart"):
-            yield "vuart " + numbers(uart, "port irq console")
+            yield "vuart " + numbers(uart, "port irq console peer")
+        for index, shared in enumerate(scenario.findall("shm")):
+            for user in shared.findall("user"):
+                if number(user.get("vm")) == number(vm.get("id")):
+                    yield "view %d %s" % (index, numbers(user, "gpa writable"))
+        yield "clos " + numbers(vm, "clos")
         yield "boot %s %s %s %s" % (boot.get("kind"), boot.get("protocol"), numbers(boot, "kernel initrd load entry"), quoted(boot.get("cmdline")))
         vcpu += number(vm.get("vcpus"))
         vuart += len(vm.findall("vuart"))
         page += number(vm.get("s2-pages"))
+    for shared in scenario.findall("shm"):
+        yield "shm %s %s" % (quoted(shared.get("name")), numbers(shared, "id base size"))
+    for part in scenario.findall("cache-class"):
+        yield "class " + numbers(part, "id level mask")
+    yield "joints %d %d %d %d %d %d" % (
+        len(scenario.findall("link")), sum(len(vm.findall("vuart")) for vm in scenario.findall("vm") if vm.get("kind") == "user"),
+        len(scenario.findall("shm")), len(scenario.findall("shm/user")), len(root.findall("board/cache")), len(scenario.findall("cache-class")))
     kinds = [vm.get("kind") for vm in scenario.findall("vm")]
     largest = max(number(vm.get("vcpus")) for vm in scenario.findall("vm"))
     yield "sizes %d %d %d %d %d %d %d %d %d" % (len(root.findall("board/cpu")), len(kinds), vcpu, largest, len(scenario.findall("module")), vuart,
@@ -204,6 +218,11 @@ def memory_is_partitioned(folder):
         free = without(free, (start, end))
     for start, end in spans(root.findall("board/reserved")):
         free = without(free, (start & -PAGE, (end + PAGE - 1) & -PAGE))
+    for shm in root.findall("scenario/shm"):
+        (span,) = spans([shm])
+        left = without(free, span)
+        same(sum(b - a for a, b in free) - sum(b - a for a, b in left), span[1] - span[0], "free memory of shared memory %s" % shm.get("name"))
+        free = left
     page = 0
     for vm in vms:
         same(number(vm.get("first-s2-page")), page, "first page of second-level tables of " + vm.get("name"))

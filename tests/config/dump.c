@@ -124,6 +124,12 @@ static void put_board(const struct cfg_board *b)
     }
 }
 
+static void put_caches(const struct cfg_board *b)
+{
+    for (u32 i = 0; b->caches[i].level; i++)
+        printf("cache %u %u %u\n", b->caches[i].level, b->caches[i].ways, b->caches[i].classes);
+}
+
 static const char *kind_name(enum vm_kind kind)
 {
     return kind == VM_PRELAUNCHED ? "pre-launched" : kind == VM_SERVICE ? "service" : "user";
@@ -167,13 +173,32 @@ static void put_vm(const struct cfg_vm *vm)
     for (u32 i = 0; i < vm->mem_count; i++)
         printf("mem %lu %lu %lu\n", vm->mem[i].gpa, vm->mem[i].hpa, vm->mem[i].size);
     for (u32 i = 0; i < vm->vuart_count; i++)
-        printf("vuart %u %u %u\n", vm->vuarts[i].port, vm->vuarts[i].gsi, vm->vuarts[i].console);
+        printf("vuart %u %u %u %u\n", vm->vuarts[i].port, vm->vuarts[i].gsi, vm->vuarts[i].console,
+               vm->vuarts[i].peer);
+    for (u32 i = 0; i < vm->shm_count; i++)
+        printf("view %u %lu %u\n", vm->shms[i].shm, vm->shms[i].gpa, vm->shms[i].writable);
+    printf("clos %u\n", vm->clos);
     put_boot(&vm->boot);
+}
+
+static void put_joints(void)
+{
+    for (u32 i = 0; cfg_shms[i].name; i++) {
+        printf("shm");
+        put_string(cfg_shms[i].name);
+        printf(" %u %lu %lu\n", cfg_shms[i].id, cfg_shms[i].hpa, cfg_shms[i].size);
+    }
+    for (u32 i = 0; i < CFG_CACHE_CLASSES; i++)
+        printf("class %u %u %u\n", cfg_cache_classes[i].id, cfg_cache_classes[i].level,
+               cfg_cache_classes[i].mask);
+    printf("joints %d %d %d %d %d %d\n", CFG_LINKS, CFG_USER_VUARTS, CFG_SHMS, CFG_SHM_USERS, CFG_CACHES,
+           CFG_CACHE_CLASSES);
 }
 
 int main(void)
 {
     put_board(&cfg_board);
+    put_caches(&cfg_board);
     printf("scenario");
     put_string(cfg_scenario.name);
     put_string(cfg_scenario.description);
@@ -189,6 +214,7 @@ int main(void)
     }
     for (u32 i = 0; i < CFG_VMS; i++)
         put_vm(&cfg_vms[i]);
+    put_joints();
     printf("sizes %d %d %d %d %d %d %d %d %d\n", CFG_PCPUS, CFG_VMS, CFG_VCPUS, CFG_MAX_VCPUS_PER_VM,
            CFG_MODULES, CFG_VUARTS, CFG_SERVICE, CFG_USER_VMS, CFG_S2_PAGES);
     return 0;

@@ -3,6 +3,8 @@
  * hole of host memory between them, so that code which mixes these up fails. Behind the pre-launched VMs "a",
  * "b", "c" come the service VM "svc" and four user slots: "u1" with a UUID, "u2" with a name, a spare one,
  * and "rt". CPU 8 is the service VM's until it gives it up for "u1"; the user slots share CPUs 9 to 11.
+ * Second vUARTs of "a" and "b", and of "svc" and "u1", are joined; "a" and "b" share memory, and so do "svc"
+ * and "u1", the second of each for reading only. "b" and "u1" have classes of service of their own.
  */
 #include <abi/hypercall.h>
 #include <config/config.h>
@@ -36,6 +38,9 @@ static const struct cfg_cx cx[] = {
     {.reg = {.space = 1, .bit_width = 8, .address = 0x415}, .type = 2, .latency_us = 50, .power_mw = 300},
 };
 
+static const struct cfg_cache caches[] = {{.level = 3, .ways = 11, .classes = 16},
+                                          {.level = 2, .ways = 8, .classes = 4}};
+
 extern const struct cfg_board cfg_board FAKE;
 const struct cfg_board cfg_board = {
     .name = "fake",
@@ -64,6 +69,22 @@ const struct cfg_board cfg_board = {
     .px = px,
     .cx_count = ARRAY_SIZE(cx),
     .cx = cx,
+    .caches = caches,
+};
+
+extern const struct cfg_cache_class cfg_cache_classes[CFG_CACHE_CLASSES + 1] FAKE;
+const struct cfg_cache_class cfg_cache_classes[CFG_CACHE_CLASSES + 1] = {
+    {.id = 1, .level = 3, .mask = 0x7},
+    {.id = 2, .level = 3, .mask = 0x7f8},
+    {.id = 2, .level = 2, .mask = 0xc0},
+    {0},
+};
+
+extern const struct cfg_shm cfg_shms[CFG_SHMS + 1] FAKE;
+const struct cfg_shm cfg_shms[CFG_SHMS + 1] = {
+    {.name = "ab", .id = 7, .hpa = 0x3000000, .size = 0x4000},
+    {.name = "service", .id = 8, .hpa = 0x3200000, .size = 0x200000},
+    {0},
 };
 
 /* The tables are constant for the code under test; tests switch the scenario over through fake_scenario. */
@@ -107,12 +128,24 @@ static const struct cfg_mem mem_svc[] = {
     {.gpa = 0x15000000, .hpa = 0x15000000, .size = 0x1000000},
 };
 static const struct cfg_vuart vuarts_a[] = {
-    {.port = 0x3f8, .gsi = 4, .console = true},
-    {.port = 0x2f8, .gsi = 3, .console = false},
+    {.port = 0x3f8, .gsi = 4, .console = true, .peer = CFG_NO_VUART},
+    {.port = 0x2f8, .gsi = 3, .peer = 3},
 };
-static const struct cfg_vuart vuarts_b[] = {{.port = 0x3f8, .gsi = 4, .console = true}};
-static const struct cfg_vuart vuarts_c[] = {{.port = 0x3f8, .gsi = 4, .console = true}};
-static const struct cfg_vuart vuarts_svc[] = {{.port = 0x3f8, .gsi = 4, .console = true}};
+static const struct cfg_vuart vuarts_b[] = {
+    {.port = 0x3f8, .gsi = 4, .console = true, .peer = CFG_NO_VUART},
+    {.port = 0x3e8, .gsi = 5, .peer = 1},
+};
+static const struct cfg_vuart vuarts_c[] = {{.port = 0x3f8, .gsi = 4, .console = true, .peer = CFG_NO_VUART}};
+static const struct cfg_vuart vuarts_svc[] = {
+    {.port = 0x3f8, .gsi = 4, .console = true, .peer = CFG_NO_VUART},
+    {.port = 0x2e8, .gsi = 3, .peer = 7},
+};
+static const struct cfg_vuart vuarts_u1[] = {{.port = 0x2f8, .gsi = 3, .peer = 6}};
+static const struct cfg_shm_view shms_a[] = {{.gpa = 0x8000000, .shm = 0, .writable = true}};
+static const struct cfg_shm_view shms_b[] = {{.gpa = 0x9000000, .shm = 0, .writable = false}};
+static const struct cfg_shm_view shms_svc[] = {{.gpa = 0x3200000, .shm = 1, .writable = true}};
+static const struct cfg_shm_view shms_u1[] = {{.gpa = 0x80000000, .shm = 1, .writable = false}};
+static const u16 devs_a[] = {0x28};
 static const u16 devs_u1[] = {0x10};
 
 extern const struct cfg_vm cfg_vms[CFG_VMS] FAKE;
@@ -121,6 +154,8 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .name = "a",
         .key = "00000000-0000-4000-8000-00000000000a",
         .kind = VM_PRELAUNCHED,
+        .devs = devs_a,
+        .dev_count = 1,
         .flags = VM_FLAG_AUTOSTART,
         .vcpu_count = 2,
         .first_vcpu = 0,
@@ -131,6 +166,8 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .vuart_count = ARRAY_SIZE(vuarts_a),
         .first_vuart = 0,
         .vuarts = vuarts_a,
+        .shm_count = ARRAY_SIZE(shms_a),
+        .shms = shms_a,
         .boot = {.kind = BOOT_BZIMAGE, .kernel_module = 0, .initrd_module = 1, .cmdline = "console=ttyS0"},
         .s2_pages = 24,
         .first_s2_page = 0,
@@ -149,6 +186,9 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .vuart_count = ARRAY_SIZE(vuarts_b),
         .first_vuart = 2,
         .vuarts = vuarts_b,
+        .shm_count = ARRAY_SIZE(shms_b),
+        .shms = shms_b,
+        .clos = 1,
         .boot = {.kind = BOOT_MULTIBOOT, .kernel_module = 2, .initrd_module = CFG_NO_MODULE, .cmdline = "b"},
         .s2_pages = 24,
         .first_s2_page = 24,
@@ -165,7 +205,7 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .mem_count = ARRAY_SIZE(mem_c),
         .mem = mem_c,
         .vuart_count = ARRAY_SIZE(vuarts_c),
-        .first_vuart = 3,
+        .first_vuart = 4,
         .vuarts = vuarts_c,
         .boot = {.kind = BOOT_RAW,
                  .kernel_module = 2,
@@ -187,8 +227,10 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .mem_count = ARRAY_SIZE(mem_svc),
         .mem = mem_svc,
         .vuart_count = ARRAY_SIZE(vuarts_svc),
-        .first_vuart = 4,
+        .first_vuart = 5,
         .vuarts = vuarts_svc,
+        .shm_count = ARRAY_SIZE(shms_svc),
+        .shms = shms_svc,
         .boot = {.kind = BOOT_BZIMAGE, .kernel_module = 0, .initrd_module = 1, .cmdline = "console=ttyS0"},
         .s2_pages = 24,
         .first_s2_page = 64,
@@ -208,6 +250,12 @@ const struct cfg_vm cfg_vms[CFG_VMS] = {
         .mem_limit = 0x3000000,
         .dev_count = 1,
         .devs = devs_u1,
+        .vuart_count = ARRAY_SIZE(vuarts_u1),
+        .first_vuart = 7,
+        .vuarts = vuarts_u1,
+        .shm_count = ARRAY_SIZE(shms_u1),
+        .shms = shms_u1,
+        .clos = 2,
     },
     {
         .name = "u2",

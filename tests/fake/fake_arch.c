@@ -24,6 +24,8 @@ u32 fake_out_len;
 u32 fake_out_room;
 bool fake_console_irq;
 void (*fake_cpuid_hook)(u32 leaf, u32 subleaf, u32 out[4]);
+u32 fake_clos[CFG_PCPUS];
+u32 fake_class_sets[CFG_PCPUS];
 u32 fake_stopped_others;
 u32 fake_reboots;
 jmp_buf *fake_end_jmp;
@@ -56,6 +58,7 @@ void fake_reset_arch(void)
         fake_kicks[i] = 0;
         fake_arms[i] = 0;
         fake_armed[i] = ~(u64)0;
+        fake_clos[i] = fake_class_sets[i] = 0;
     }
     fake_this_cpu = &fake_cpus[0];
     fake_tsc = 0;
@@ -303,6 +306,12 @@ FAKE void arch_cpuid(u32 leaf, u32 subleaf, u32 out[4])
     out[0] = out[1] = out[2] = out[3] = 0;
     if (fake_cpuid_hook)
         fake_cpuid_hook(leaf, subleaf, out);
+}
+
+FAKE void arch_cache_class(u32 clos)
+{
+    fake_clos[fake_this_cpu->id] = clos;
+    fake_class_sets[fake_this_cpu->id]++;
 }
 
 FAKE void arch_dump_interrupts(void (*print)(const char *fmt, ...) PRINTF(1, 2))

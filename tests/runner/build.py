@@ -24,6 +24,17 @@ def ccache_settings():
     return {"CCACHE_DIR": os.path.join(cache_dir(), "ccache"), "CCACHE_MAXSIZE": "1G", "CCACHE_NOHASHDIR": "1"}
 
 
+def module_overrides(texts):
+    """{module name: file} of what --module NAME=FILE says."""
+    overrides = {}
+    for text in texts or ():
+        name, separator, path = text.partition("=")
+        if not separator or not name or not path:
+            raise Problem("--module %s: write NAME=FILE" % text)
+        overrides[name] = path
+    return overrides
+
+
 class Build:
     """One configured build folder. compiler: gcc or clang."""
 
@@ -48,7 +59,7 @@ class Build:
         return self.path("src/bulkhead.elf")
 
     def config(self):
-        with open(self.path("gen/run.json"), encoding="utf-8") as file:
+        with open(self.path("gen/config/run.json"), encoding="utf-8") as file:
             return json.load(file)
 
     def _configure(self):
@@ -97,7 +108,7 @@ class Build:
 
     def describe(self, quiet=False):
         """Checks the configuration and makes the runner files alone; what is in run.json."""
-        self.ninja(["gen/run.json", "gen/grub.cfg"], quiet)
+        self.ninja(["gen/config/run.json", "gen/config/grub.cfg"], quiet)
         return self.config()
 
     def make(self, guests=(), quiet=False):
@@ -144,19 +155,24 @@ def failure_text(name, output, log):
     return "build of %s failed:\n%s\n  whole output: %s" % (name, tail("\n".join(shown), 20), log)
 
 
-def build_bhc(quiet=False):
-    """The configuration compiler alone; path of its program."""
+def build_tool(target, quiet=False):
+    """A program of gen/ that runs on this machine, such as gen/bhc; its path."""
     where = os.path.join(BUILD, "tools")
-    need_space(where, BUILD_SPACE, "the build of bhc")
+    need_space(where, BUILD_SPACE, "the build of " + os.path.basename(target))
     os.makedirs(where, exist_ok=True)
     with open(os.path.join(BUILD, ".tools.lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         logs = os.path.join(BUILD, "logs")
         if not os.path.exists(os.path.join(where, "build.ninja")):
             run_logged(["meson", "setup", where, ROOT, "-Dhypervisor=false", "-Dunit=false"], os.path.join(logs, "tools-setup.log"),
-                       "configuring bhc", quiet=quiet)
-        run_logged(["ninja", "-C", where, "gen/bhc"], os.path.join(logs, "tools-build.log"), "building bhc", quiet=quiet)
-    return os.path.join(where, "gen/bhc")
+                       "configuring the tools", quiet=quiet)
+        run_logged(["ninja", "-C", where, target], os.path.join(logs, "tools-build.log"), "building " + os.path.basename(target), quiet=quiet)
+    return os.path.join(where, target)
+
+
+def build_bhc(quiet=False):
+    """The configuration compiler alone; path of its program."""
+    return build_tool("gen/bhc", quiet)
 
 
 class Verdict:

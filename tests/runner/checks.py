@@ -156,7 +156,7 @@ def cppcheck():
     common = ["cppcheck", "--quiet", "--enable=warning,performance,portability", "--inline-suppr", "--error-exitcode=1", "--std=c11", "-j2",
               "--suppress=missingIncludeSystem", "--suppress=checkersReport", "--template={file}:{line}: {severity}: {id}: {message}"]
     run_tool(common + ["-Iinclude", "-Isrc", "-Isrc/x86/include", "-I" + build.path("gen"), "-D__x86_64__=1", "src"], "cppcheck of src")
-    run_tool(common + ["-Iinclude", "-Isrc", "-Igen/bhc", "gen/bhc"], "cppcheck of gen")
+    run_tool(common + ["-Iinclude", "-Isrc", "-Igen/bhc", "gen/bhc", "gen/import", "gen/inspect", "gen/manifest"], "cppcheck of gen")
     run_tool(common + ["-Iinclude", "-Itests/dm", "-D__x86_64__=1", "tests/dm"], "cppcheck of tests/dm")
     return len(analysed_files())
 
@@ -226,18 +226,40 @@ def all_pairs():
     return len(pairs)
 
 
-def same_bytes():
-    """Two builds from nothing, in two folders, load the same bytes (their debug information names the folder)."""
+SAME = ["src/bulkhead.elf", "src/bulkhead.elf32", "gen/resolved.xml", "gen/manifest.dtb"] + \
+    ["gen/config/" + name for name in ("sizes.h", "tables.c", "manifest.c", "layout.ld", "run.json", "grub.cfg", "report.html", "report.txt")]
+
+
+def same_bytes(compiler):
+    """Two builds from nothing, of two copies of the source tree (nobody edits those meanwhile), one with the build inside and one with it apart: every byte of the image, debug
+    information included, and of everything generated is the same."""
     import shutil
-    from elf import Elf
-    images = []
-    for suffix in ("-again1", "-again2"):
-        build = Build(DEFAULT_BOARD, "bare", suffix=suffix)
-        shutil.rmtree(build.dir, ignore_errors=True)
-        build.ninja(["src/bulkhead.elf32"], quiet=True)
-        images.append(Elf(build.image32).loaded())
-        shutil.rmtree(build.dir, ignore_errors=True)
-    need(images[0] and images[0] == images[1], "the images differ")
+    import tempfile
+    os.makedirs(BUILD, exist_ok=True)
+    work = tempfile.mkdtemp(prefix="same-", dir=BUILD)
+    try:
+        one, other = os.path.join(work, "tree"), os.path.join(work, "another place", "tree")
+        for folder in ("boards", "scenarios", "gen", "include", "src", "tests"):
+            shutil.copytree(os.path.join(ROOT, folder), os.path.join(one, folder), ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("meson.build", "meson_options.txt"):
+            shutil.copy(os.path.join(ROOT, name), one)
+        shutil.copytree(one, other)
+        places = [(one, os.path.join(one, "build")), (other, os.path.join(work, "deep", "in", "the build"))]
+        for source, target in places:
+            run_logged(["meson", "setup", target, source, "-Dboard=" + DEFAULT_BOARD, "-Dscenario=bare", "-Dunit=false"],
+                       os.path.join(LOGS, "same-setup.log"), "configuring " + target, env=dict(os.environ, CC=compiler), quiet=True)
+            run_logged(["ninja", "-C", target, "src/bulkhead.elf32", "gen/config/report.html"], os.path.join(LOGS, "same-build.log"), "building " + target,
+                       quiet=True)
+        for name in SAME:
+            contents = []
+            for _, target in places:
+                with open(os.path.join(target, name), "rb") as file:
+                    contents.append(file.read())
+            need(contents[0] and contents[0] == contents[1], "%s differs (%s)" % (name, compiler))
+            need(work.encode() not in contents[0] and ROOT.encode() not in contents[0], "%s names the folder it was built in" % name)
+    finally:
+        shutil.rmtree(work)
+    return len(SAME)
 
 
 # ---- unit tests ------------------------------------------------------------------------------------------------------------------
@@ -298,6 +320,7 @@ def tests(quick):
         out += [Test("build.clang", build_pair(DEFAULT_BOARD, DEFAULT_SCENARIO, "clang"), chain="build"),
                 Test("build.clang_size", build_pair("synthetic-16", "size", "clang"), chain="build"),
                 Test("build.gcc", build_pair(DEFAULT_BOARD, DEFAULT_SCENARIO, "gcc"), chain="build"),
-                Test("build.all_pairs", all_pairs, chain="build"), Test("build.same_bytes", same_bytes, chain="build")]
+                Test("build.all_pairs", all_pairs, chain="build"), Test("build.same_bytes", lambda: same_bytes("gcc"), chain="build"),
+                Test("build.same_bytes_clang", lambda: same_bytes("clang"), chain="build")]
     return out
 

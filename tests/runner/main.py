@@ -57,7 +57,7 @@ def parser():
                                 description="Measures what the hypervisor costs, on an emulator that counts instructions, and compares each "
                                 "figure with its budget. Status 1 when one is missed.")
     bench.add_argument("--board", default=DEFAULT_BOARD, metavar="BOARD", help="name of a board with an emulator (left out: %s)" % DEFAULT_BOARD)
-    bench.add_argument("--only", metavar="NAME", action="append", help="measure only this figure, or this group (exit, ipi, boot, size)")
+    bench.add_argument("--only", metavar="NAME", action="append", help="measure only this figure, or this group (exit, ipi, boot, size, config)")
     bench.add_argument("--json", metavar="FILE", help="write the results to FILE as JSON")
 
     test = commands.add_parser("test", help="run all tests", description="Runs lints, both compilers' builds, unit tests, configuration "

@@ -32,9 +32,9 @@ def check(emulator, board):
                       (QEMU, text, board, wanted))
 
 
-def command_line(config, serial, icount=False, kernel=None, modules=(), append="", iso=None, firmware=None, cpus=None):
-    """The argument list for a machine of the board. Boots from kernel and modules [(file, name)], or from an ISO with BIOS, or with the
-    UEFI firmware files (code, variables)."""
+def command_line(config, serial, icount=False, kernel=None, modules=(), append="", iso=None, disk=None, firmware=None, cpus=None):
+    """The argument list for a machine of the board. Boots from kernel and modules [(file, name)], or from an ISO or a disk image (which
+    stays as it is) with BIOS, or with the UEFI firmware files (code, variables)."""
     emulator = config["emulator"]
     if icount:
         accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2026-01-01,clock=vm"]
@@ -44,8 +44,8 @@ def command_line(config, serial, icount=False, kernel=None, modules=(), append="
                                 "-smp", str(cpus or config["cpus"]), "-display", "none", "-nodefaults", "-no-reboot"] + serial
     for device in emulator.get("devices", ()):
         command += ["-device", device]
-    if iso:
-        command += ["-cdrom", iso]
+    if iso or disk:
+        command += ["-cdrom", iso] if iso else ["-drive", "if=ide,format=raw,snapshot=on,file=" + disk.replace(",", ",,")]
         if firmware:
             code, variables = firmware
             command += ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + code,

@@ -10,7 +10,7 @@ import time
 import emulators
 import image
 import mux
-from build import Build
+from build import Build, module_overrides
 from common import Problem, say
 from machine import Ended
 
@@ -27,12 +27,7 @@ def prepare(options):
     build = Build(options.board, options.scenario)
     if getattr(options, "iso", None) not in (None, "bios", "uefi"):
         raise Problem("--iso %s: choose bios or uefi" % options.iso)
-    overrides = {}
-    for text in options.module or ():
-        name, separator, path = text.partition("=")
-        if not separator or not name or not path:
-            raise Problem("--module %s: write NAME=FILE" % text)
-        overrides[name] = path
+    overrides = module_overrides(options.module)
     say("building scenario %s for board %s" % (options.scenario, options.board))
     config = build.describe()
     emulator = emulators.of(config)

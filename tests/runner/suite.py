@@ -54,14 +54,22 @@ def all_tests(quick):
     import checks
     out = checks.tests(quick)
     if not quick:
+        import bench
         import boot_tests
+        import fuzz_tests
         import guest_tests
         import hcall_tests
         import hsm_tests
+        import image_tests
+        import import_tests
+        import inspect_tests
+        import link_tests
         import linux_tests
-        import bench
+        import report_tests
         import vmx_tests
-        out += guest_tests.tests() + hcall_tests.tests() + boot_tests.tests() + linux_tests.tests() + hsm_tests.tests() + vmx_tests.tests() + bench.tests()
+        for module in (guest_tests, hcall_tests, link_tests, boot_tests, image_tests, import_tests, report_tests, linux_tests, hsm_tests, vmx_tests,
+                       inspect_tests, fuzz_tests, bench):
+            out += module.tests()
     return out
 
 

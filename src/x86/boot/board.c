@@ -7,6 +7,7 @@
 #include "x86/boot/multiboot.h"
 #include "x86/hw/acpi.h"
 #include "x86/hw/backend.h"
+#include "x86/hw/cache.h"
 #include "x86/hw/features.h"
 #include "x86/hw/ioapic.h"
 #include "x86/hw/msr.h"
@@ -28,6 +29,21 @@ static PRINTF(1, 2) void differ(const char *fmt, ...)
 
 typedef unsigned long long ull;
 
+static void check_caches(void)
+{
+    for (const struct cfg_cache *c = cfg_board.caches; c < &cfg_board.caches[CFG_CACHES]; c++) {
+        struct cache_facts f = cache_facts(c->level);
+
+        if (!f.ways)
+            differ("machine's CPU cannot divide its level %u cache, which board '%s' promises", c->level,
+                   cfg_board.name);
+        else if (f.ways != c->ways || f.classes < c->classes)
+            differ("machine's CPU divides its level %u cache into %u ways for %u classes, board '%s' says %u "
+                   "and %u",
+                   c->level, f.ways, f.classes, cfg_board.name, c->ways, c->classes);
+    }
+}
+
 static void check_cpu(void)
 {
     const char *want = cfg_board.vendor == CPU_VENDOR_AMD ? "AMD" : "Intel";
@@ -45,6 +61,7 @@ static void check_cpu(void)
     missing = backend_check();
     if (missing)
         differ("machine cannot run guests: %s", missing);
+    check_caches();
 }
 
 static bool board_lists_cpu(u32 apic_id)
@@ -143,6 +160,8 @@ static void check_ram(void)
         for (u32 k = 0; k < cfg_vms[i].mem_count; k++)
             check_range(cfg_vms[i].mem[k].hpa, cfg_vms[i].mem[k].size, "VM", cfg_vms[i].name);
     }
+    for (const struct cfg_shm *m = cfg_shms; m < &cfg_shms[CFG_SHMS]; m++)
+        check_range(m->hpa, m->size, "shared memory", m->name);
 }
 
 u32 board_check(const char *acpi_error)

@@ -17,6 +17,7 @@
 #include "x86/hw/acpi.h"
 #include "x86/hw/backend.h"
 #include "x86/hw/boot_time.h"
+#include "x86/hw/cache.h"
 #include "x86/hw/features.h"
 #include "x86/hw/ioapic.h"
 #include "x86/hw/lapic.h"
@@ -113,6 +114,8 @@ void boot_main(u32 magic, u32 info)
     arch_time_init();
     time_cpu_init();
     backend_cpu_init();
+    if (CFG_CACHES)
+        cache_cpu_init();
     smp_check_in();
     /* Modules may lie anywhere in RAM, in the trampoline's page too: they are moved before anything else is
      * written. */
@@ -135,6 +138,8 @@ static NORETURN void ap_main(void)
     lapic_cpu_init();
     time_cpu_init();
     backend_cpu_init();
+    if (CFG_CACHES)
+        cache_cpu_init();
     smp_check_in();
     while (!atomic_load(&released))
         arch_cpu_idle(&released, NULL);

@@ -22,8 +22,6 @@ static unsigned add(struct e820_entry out[PLATFORM_E820_MAX], unsigned n, u64 ba
     return n + 1;
 }
 
-/* ---- the service VM's: the real machine's RAM with holes ---- */
-
 /* Entries in ascending order; what does not fit is left out, RAM first of all. */
 static unsigned insert(struct e820_entry out[PLATFORM_E820_MAX], unsigned n, u64 base, u64 end, u32 type)
 {
@@ -36,6 +34,8 @@ static unsigned insert(struct e820_entry out[PLATFORM_E820_MAX], unsigned n, u64
     out[i] = (struct e820_entry){.base = base, .size = end - base, .type = type};
     return n + 1;
 }
+
+/* ---- the service VM's: the real machine's RAM with holes ---- */
 
 /* RAM of the board between `at` and `end` that is not the VM's: reserved, so that no guest puts devices
  * there. */
@@ -73,6 +73,21 @@ static unsigned reserve_tables(struct e820_entry out[PLATFORM_E820_MAX], unsigne
     return insert(out, n, from, to, E820_RESERVED);
 }
 
+/* Shared memory, where nothing else is said about its place. */
+static unsigned reserve_shared(const struct cfg_vm *cfg, struct e820_entry out[PLATFORM_E820_MAX], unsigned n)
+{
+    for (const struct cfg_shm_view *w = cfg->shms; w < &cfg->shms[cfg->shm_count]; w++) {
+        u64 end = w->gpa + cfg_shms[w->shm].size;
+        bool known = false;
+
+        for (unsigned i = 0; i < n && !known; i++)
+            known = out[i].base < end && w->gpa < out[i].base + out[i].size;
+        if (!known)
+            n = insert(out, n, w->gpa, end, E820_RESERVED);
+    }
+    return n;
+}
+
 static unsigned service_e820(const struct cfg_vm *cfg, struct e820_entry out[PLATFORM_E820_MAX])
 {
     unsigned n = 0;
@@ -86,13 +101,14 @@ static unsigned service_e820(const struct cfg_vm *cfg, struct e820_entry out[PLA
                    cfg_board.mcfg_base + (((u64)cfg_board.mcfg_end_bus + 1) << 20), E820_RESERVED);
     for (u32 i = 0; i < cfg_board.ram_count; i++)
         n = reserve_others(cfg, out, n, cfg_board.ram[i].base, cfg_board.ram[i].base + cfg_board.ram[i].size);
-    return reserve_tables(out, n);
+    n = reserve_tables(out, n);
+    return CFG_SHMS ? reserve_shared(cfg, out, n) : n;
 }
 
 /*
  * RAM up to the EBDA, the EBDA, the ROM area (backed by RAM: the ACPI tables lie in it), and RAM as the VM's
- * memory blocks say. Blocks that touch become one entry. Entries ascend and never overlap. Memory beyond the
- * table's last entry is not reported; bhc keeps scenarios far from that.
+ * memory blocks say; shared memory is reserved. Blocks that touch become one entry. Entries ascend and never
+ * overlap. Memory beyond the table's last entry is not reported; bhc keeps scenarios far from that.
  */
 unsigned arch_vm_e820(struct vm *vm, struct e820_entry out[PLATFORM_E820_MAX])
 {
@@ -108,5 +124,5 @@ unsigned arch_vm_e820(struct vm *vm, struct e820_entry out[PLATFORM_E820_MAX])
 
         n = add(out, n, MAX(m->gpa, FW_HIGH_MEM), m->gpa + m->size, E820_RAM);
     }
-    return n;
+    return CFG_SHMS ? reserve_shared(vm->cfg, out, n) : n;
 }

@@ -15,6 +15,11 @@
 #define MSR_IA32_TSC_DEADLINE 0x6e0U
 #define MSR_X2APIC_BASE       0x800U /* MMIO offset >> 4 is added (SDM vol. 3A 10.12.1.2) */
 #define MSR_VMX_PROCBASED2    0x48bU
+#define MSR_L3_QOS_CFG        0xc81U
+#define MSR_L2_QOS_CFG        0xc82U
+#define MSR_PQR_ASSOC         0xc8fU
+#define MSR_L3_QOS_MASK       0xc90U /* + class */
+#define MSR_L2_QOS_MASK       0xd10U
 #define MSR_EFER              0xc0000080U
 #define MSR_VM_CR             0xc0010114U
 #define MSR_VM_HSAVE_PA       0xc0010117U

@@ -26,9 +26,10 @@ struct irqchip;
 #define PCI_CAP_MSI  0x05
 #define PCI_CAP_MSIX 0x11
 
-#define PCI_CMD_MEM    BIT32(1)
-#define PCI_CMD_MASTER BIT32(2)
-#define PCI_STATUS_CAP BIT32(4)
+#define PCI_CMD_MEM      BIT32(1)
+#define PCI_CMD_MASTER   BIT32(2)
+#define PCI_CMD_INTX_OFF BIT32(10)
+#define PCI_STATUS_CAP   BIT32(4)
 
 #define PCI_CLASS_BRIDGE   0x06u /* base class */
 #define PCI_CLASS_PCI_PCI  0x0604u

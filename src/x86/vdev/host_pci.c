@@ -30,6 +30,23 @@ static struct host_fn *find_fn(u32 bdf)
 
 /* ---- discovery ---- */
 
+/* Whether the function is a pre-launched VM's. */
+static bool set_aside(u16 bdf)
+{
+    for (u32 i = 0; i < CFG_VMS && cfg_vms[i].kind == VM_PRELAUNCHED; i++)
+        for (u32 j = 0; j < cfg_vms[i].dev_count; j++)
+            if (cfg_vms[i].devs[j] == bdf)
+                return true;
+    return false;
+}
+
+/* The service VM does not see it, and it answers at no address, moves no memory and raises no interrupt. */
+static void silence(u16 bdf)
+{
+    pci_write(bdf, PCI_COMMAND, 2, PCI_CMD_INTX_OFF);
+    log_info("pci %02x:%02x.%x: set aside, switched off", bdf >> 8, (bdf >> 3) & 31, bdf & 7);
+}
+
 static void add_fn(u16 bdf, u32 header)
 {
     struct host_fn *f = &host_fns[host_fn_count];
@@ -65,6 +82,10 @@ static void scan_bus(u32 bus, u64 buses[4])
             header = pci_read32(bdf, PCI_HEADER) >> 16 & 0xff;
             if (fn == 0 && (header & 0x80))
                 fns = 8;
+            if (set_aside(bdf)) {
+                silence(bdf);
+                continue;
+            }
             add_fn(bdf, header);
             if ((header & 0x7f) != PCI_HEADER_PCI_PCI)
                 continue;

@@ -73,7 +73,9 @@ extern bool fake_console_irq;
 void fake_console_type(const char *s, size_t len); /* bytes that arch_console_getc() will give */
 void fake_msr_set(u32 msr, u64 val);               /* makes the MSR exist */
 extern void (*fake_cpuid_hook)(u32 leaf, u32 subleaf, u32 out[4]); /* NULL: all zero */
-extern u32 fake_stopped_others;                                    /* calls of arch_stop_others() */
+extern u32 fake_clos[CFG_PCPUS];       /* last arch_cache_class() on the CPU ... */
+extern u32 fake_class_sets[CFG_PCPUS]; /* ... and how many */
+extern u32 fake_stopped_others;        /* calls of arch_stop_others() */
 extern u32 fake_reboots;
 
 /* ---- second-level tables ---- */

@@ -31,6 +31,7 @@ void core_setup_mux(bool mux)
         fake_kicks[i] = 0;
     }
     fake_set_cpu(0);
+    fake_zeroed = 0; /* the boot cleared shared memory */
 }
 
 void core_setup(void)

@@ -31,7 +31,8 @@ static void some_struct(void)
         memcpy(fake_mem(PARAM + 8), slot(ID_U1 + (unsigned)(rnd() % 4))->cfg->key_bytes, 16);
 }
 
-/* Nothing that a user VM can reach is anything but the service VM's RAM. */
+/* Nothing that a user VM can reach is anything but the service VM's RAM, and its shared memory as configured.
+ */
 static void memory_is_the_service_vms(void)
 {
     for (unsigned id = ID_U1; id <= ID_RT; id++) {
@@ -43,6 +44,12 @@ static void memory_is_the_service_vms(void)
                 const struct cfg_mem *ram = &svc->cfg->mem[k];
 
                 inside |= m->hpa >= ram->hpa && m->hpa + m->size <= ram->hpa + ram->size;
+            }
+            for (unsigned k = 0; k < slot(id)->cfg->shm_count; k++) {
+                const struct cfg_shm_view *w = &slot(id)->cfg->shms[k];
+
+                inside |= m->gpa == w->gpa && m->hpa == cfg_shms[w->shm].hpa &&
+                          m->size == cfg_shms[w->shm].size && m->prot == MEM_R;
             }
             ck_assert_msg(inside, "vm %u reaches %llx+%llx", id, (unsigned long long)m->hpa,
                           (unsigned long long)m->size);

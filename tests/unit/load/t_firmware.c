@@ -224,6 +224,26 @@ START_TEST(e820_covers_low_memory_as_a_pc_does_and_joins_blocks)
 }
 END_TEST
 
+START_TEST(e820_reserves_shared_memory_in_its_place)
+{
+    static const struct cfg_mem mem[] = {{.gpa = 0, .hpa = 0, .size = 0x200000},
+                                         {.gpa = 0x1000000, .hpa = 0x1000000, .size = 0x200000}};
+    static const struct cfg_shm_view views[] = {{.gpa = 0x8000000, .shm = 1}, {.gpa = 0x800000, .shm = 0}};
+    static const struct e820_entry want[] = {
+        {0, 0x9fc00, 1},       {0x9fc00, 0x400, 2},      {0xa0000, 0x60000, 2},   {0x100000, 0x100000, 1},
+        {0x800000, 0x4000, 2}, {0x1000000, 0x200000, 1}, {0x8000000, 0x200000, 2}};
+    struct e820_entry map[PLATFORM_E820_MAX];
+
+    t_cfg.mem = mem;
+    t_cfg.mem_count = ARRAY_SIZE(mem);
+    t_cfg.shms = views;
+    t_cfg.shm_count = ARRAY_SIZE(views);
+    ck_assert_uint_eq(arch_vm_e820(t_vm, map), ARRAY_SIZE(want));
+    for (unsigned i = 0; i < ARRAY_SIZE(want); i++)
+        ck_assert(map[i].base == want[i].base && map[i].size == want[i].size && map[i].type == want[i].type);
+}
+END_TEST
+
 START_TEST(e820_stops_at_the_table_s_end)
 {
     struct cfg_mem mem[60] = {{.size = 0x200000}};
@@ -275,6 +295,7 @@ int main(int argc, char **argv)
         dsdt_names_s5_and_the_vm_s_uarts,
         pci_windows_are_the_bus_the_ports_and_what_lies_behind_ram,
         e820_covers_low_memory_as_a_pc_does_and_joins_blocks,
+        e820_reserves_shared_memory_in_its_place,
         e820_stops_at_the_table_s_end,
     };
 

@@ -22,7 +22,7 @@ u32 hw_port_written, hw_port_value, hw_port_writes;
 static struct {
     u16 bdf;
     u8 cfg[256];
-} fns[6];
+} fns[7];
 static u8 mem[HW_MEM_SIZE];
 static u32 raised[64];
 static unsigned raised_count;
@@ -81,6 +81,8 @@ void hw_reset(void)
     put(HW_BEHIND, HW_CAP, 0x00000005);
     add_fn(5, HW_ISA, 0x29188086, 0x0601, 0);
     put(HW_ISA, 4, 7);
+    add_fn(6, HW_ASIDE, 0x10d38086, 0x0200, 0);
+    put(HW_ASIDE, 4, 7);
 }
 
 /* ---- configuration space: the id is read-only, BAR 0 is 16 KiB of memory, all else is memory ---- */

@@ -6,12 +6,14 @@
 #include <lib/types.h>
 
 /* 00:00.0 host bridge; 00:03.0 a device with 64-bit MSI; 00:04.0 one with MSI-X, table at BAR 0 + 0x1000;
- * 00:1c.0 a bridge to bus 1; 01:00.0 a device behind it with 32-bit MSI; 00:1f.0 the ISA bridge. */
+ * 00:1c.0 a bridge to bus 1; 01:00.0 a device behind it with 32-bit MSI; 00:1f.0 the ISA bridge;
+ * 00:05.0 a device of pre-launched VM 'a'. */
 #define HW_MSI    0x0018
 #define HW_MSIX   0x0020
 #define HW_BRIDGE 0x00e0
 #define HW_BEHIND 0x0100
 #define HW_ISA    0x00f8
+#define HW_ASIDE  0x0028
 
 #define HW_CAP      0x50
 #define HW_BAR      0xe0000000u

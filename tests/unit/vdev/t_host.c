@@ -191,9 +191,18 @@ START_TEST(functions_behind_bridges_are_found_and_others_are_not_there)
 {
     ck_assert_uint_eq(host_fn_count, 6);
     ck_assert_uint_eq(cfg_read(HW_BEHIND, 0), 0x10d38086);
-    ck_assert_uint_eq(cfg_read(0x0028, 0), ~0u);
+    ck_assert_uint_eq(cfg_read(0x0030, 0), ~0u);
     vt_out_n(0xcf8, 4, 0); /* without the enable bit */
     ck_assert_uint_eq(vt_in_n(0xcfc, 4), ~0u);
+}
+END_TEST
+
+START_TEST(function_of_a_prelaunched_vm_is_hidden_and_switched_off)
+{
+    ck_assert_uint_eq(cfg_read(HW_ASIDE, 0), ~0u);
+    ck_assert_uint_eq(hw_cfg(HW_ASIDE, 4, 2), PCI_CMD_INTX_OFF);
+    cfg_write(HW_ASIDE, 4, 2, 7);
+    ck_assert_uint_eq(hw_cfg(HW_ASIDE, 4, 2), PCI_CMD_INTX_OFF);
 }
 END_TEST
 
@@ -487,6 +496,7 @@ int main(void)
         pins_of_console_timer_and_8259_are_not_the_real_ones,
         vector_that_nobody_has_is_ignored,
         functions_behind_bridges_are_found_and_others_are_not_there,
+        function_of_a_prelaunched_vm_is_hidden_and_switched_off,
         chipset_registers_and_bus_numbers_cannot_be_written,
         byte_write_does_not_touch_its_neighbours,
         msi_is_translated_and_reads_back_as_written,

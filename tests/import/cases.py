@@ -1,0 +1,32 @@
+"""Mistakes in ACRN files: each an edit of the files here, and the message that must come of it. Every id of bh-import --list-rules has one."""
+
+# (id, file, text to replace, replacement)
+CASES = [
+    ("ACRN-001", "scenario", "<hv>", "<uos id=\"1\"/><hw>"),
+    ("ACRN-001", "board", "acrn-config", "acrn-launch"),
+    ("ACRN-002", "board", "<apic_id>0x10</apic_id>", "<apic_id>sixteen</apic_id>"),
+    ("ACRN-003", "board", "seri:/dev/ttyS0 type:portio base:0x3F8 irq:4\n    seri:/dev/ttyS4 type:portio base:0x3060 irq:19 bdf:00:16.3", ""),
+    ("ACRN-004", "scenario", "<name>LATE</name>", "<name>SERVICE</name>"),
+    ("ACRN-005", "scenario", "<vm id=\"3\">", "<vm id=\"1\">"),
+    ("ACRN-006", "scenario", "<load_order>SERVICE_VM</load_order>", "<load_order>SERVANT_VM</load_order>"),
+    ("ACRN-007", "scenario", "<load_order>POST_LAUNCHED_VM</load_order>\n    <vm_type>STANDARD_VM</vm_type>",
+     "<load_order>SERVICE_VM</load_order>\n    <vm_type>STANDARD_VM</vm_type>"),
+    ("ACRN-008", "scenario", "<load_order>SERVICE_VM</load_order>", "<load_order>PRE_LAUNCHED_VM</load_order>"),
+    ("ACRN-009", "scenario", "<pcpu_id>3</pcpu_id>", "<pcpu_id>9</pcpu_id>"),
+    ("ACRN-010", "scenario", "<pcpu_id>2</pcpu_id>", "<pcpu_id>3</pcpu_id>"),
+    ("ACRN-011", "scenario", "<pcpu_id>3</pcpu_id>", ""),
+    ("ACRN-012", "scenario", "<size_hpa>256</size_hpa>", "<size_hpa>0x1001</size_hpa>"),
+    ("ACRN-013", "scenario", "KERNEL_ELF", "KERNEL_PE"),
+    ("ACRN-014", "scenario", "01:01.0 Ethernet", "05:01.0 Ethernet"),
+    ("ACRN-014", "scenario", "01:01.0 Ethernet", "00:1c.0 PCI bridge"),
+    ("ACRN-015", "scenario", "02:00.0 Storage", "01:01.0 Ethernet controller"),
+    ("ACRN-016", "scenario", "/dev/ttyS0", "/dev/ttyS9"),
+    ("ACRN-017", "scenario", "<vm_name>SERVICE</vm_name>\n          <io_port>", "<vm_name>SAFE</vm_name>\n          <io_port>"),
+    ("ACRN-018", "scenario", "<vm_name>SAFE</vm_name>\n          <io_port>", "<vm_name>RESCUE</vm_name>\n          <io_port>"),
+    ("ACRN-019", "scenario", "<io_port>0x2F8</io_port>", "<io_port>0x3F8</io_port>"),
+    ("ACRN-020", "scenario", "<IVSHMEM_SIZE>2</IVSHMEM_SIZE>\n          <IVSHMEM_VMS>", "<IVSHMEM_SIZE>two</IVSHMEM_SIZE>\n          <IVSHMEM_VMS>"),
+    ("ACRN-021", "scenario", "<VM_NAME>SERVICE</VM_NAME>", "<VM_NAME>SAFE</VM_NAME>"),
+    ("ACRN-022", "scenario", "<CLOS_MASK>0xf00</CLOS_MASK>", "<CLOS_MASK>0</CLOS_MASK>"),
+    ("ACRN-023", "scenario", "<VM>SAFE</VM>", "<VM>RESCUE</VM>"),
+    ("ACRN-024", "scenario", "(17, 5), (18, 6)", "(17, 5), (18)"),
+]
