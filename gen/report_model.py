@@ -75,6 +75,8 @@ class Names:
             vm = self.given[function["bdf"]][0]
             if vm["kind"] == "service":
                 return vm["label"], vm["fill"], "in use"
+            if vm["kind"] == "user":
+                return vm["label"], vm["fill"], "not handed over: no IOMMU driver, it stays with the service VM"
             return vm["label"], vm["fill"], "set aside, not handed over: no IOMMU driver"
         if self.console_function == function["address"]:
             return "hypervisor", "hv", "console"
@@ -169,7 +171,7 @@ def vm_blocks(model, names, vm, peers):
         devices.append((vm["fill"], [device["address"], device["virtual"], class_name(function["class"]) if function else "",
                                      "messages and INTx" if device["intx"] else "messages",
                                      listed(("BAR %d at %#x" % (bar["index"], bar["gpa"]) for bar in device["vbar_list"]), "")]))
-    blocks.append(table("Devices of %s (set aside, not handed over: no IOMMU driver)" % vm["label"],
+    blocks.append(table("Devices of %s (not handed over: no IOMMU driver)" % vm["label"],
                         [("Host", "code"), ("In the VM", "code"), ("What", ""), ("Interrupts", ""), ("Memory", "code")], devices, ""))
     return [block for block in blocks if block.get("text") != ""]
 
@@ -269,7 +271,7 @@ def devices_section(model, names):
         items = []
         for function in members:
             owner, fill, state = names.owner(function)
-            items.append({"fill": fill, "name": function["address"], "what": class_name(function["class"]), "owner": owner, "later": state.startswith("set aside")})
+            items.append({"fill": fill, "name": function["address"], "what": class_name(function["class"]), "owner": owner, "later": "not handed over" in state})
         boxes.append({"title": "No group number: each by itself" if number == NO_GROUP else "Group %d" % number, "items": items})
     blocks = []
     if not functions:
@@ -289,11 +291,11 @@ def devices_section(model, names):
                 for r in board["reserved_list"] if r["device_list"]]
     blocks.append(table("Memory that firmware lets devices use (RMRR, IVMD)", [("First byte", "code num"), ("Last byte", "code num"), ("What", ""), ("Devices", "code")],
                         reserved, ""))
-    aside = sum(names.owner(f)[2].startswith("set aside") for f in functions)
+    aside = sum("not handed over" in names.owner(f)[2] for f in functions)
     intro = ["Functions of one IOMMU group cannot be kept from each other and go to one owner together."]
     if aside:
-        intro.append("There is no IOMMU driver yet. %s set aside for %s: in nobody else\u2019s hands, but not handed over and not protected." % (
-            plural(aside, "function is", "functions are"), "its VM" if aside == 1 else "their VMs"))
+        intro.append("There is no IOMMU driver yet. %s for VMs that do not get %s: those of pre-launched VMs are in nobody else\u2019s hands, those of user "
+                     "VMs stay with the service VM." % (plural(aside, "function is", "functions are"), "it" if aside == 1 else "them"))
     return section("devices", "Devices and IOMMU groups", intro, [block for block in blocks if block.get("text") != ""])
 
 
@@ -344,7 +346,7 @@ def interrupts_section(model, names):
                                     str(sum(m["vectors"] for m in function["msix_list"]) or ""), state]))
     blocks.append(table("Message-signalled interrupts", [("Function", "code"), ("What", ""), ("Owner", ""), ("MSI", "num"), ("MSI-X", "num"), ("State", "")], messages,
                         "The board description names no message-signalled interrupts."))
-    intro = ["Dashed: set aside and not handed over, or used by nobody."]
+    intro = ["Dashed: not handed over, or used by nobody."]
     if names.service:
         intro.append("Every interrupt line that nobody else was given goes to %s, at the line of the same number." % names.service["label"])
     return section("interrupts", "Interrupt routes", intro, blocks)

@@ -15,10 +15,10 @@
 #define MAX_NAME       31 /* characters of a VM's or module's name */
 #define MAX_KEY        63
 #define MAX_READY      200
-#define MAX_CMDLINE    2047   /* Linux's COMMAND_LINE_SIZE on x86, less its NUL */
-#define MAX_RAM_BLOCKS 8      /* the guest memory map (e820) has 16 entries in all */
-#define MAX_VUARTS     4      /* as many as PCs have ports for */
-#define MAX_MODULES    32     /* what the hypervisor takes from its boot loader (boot/multiboot.h) */
+#define MAX_CMDLINE    2047 /* Linux's COMMAND_LINE_SIZE on x86, less its NUL */
+#define MAX_RAM_BLOCKS 8    /* the guest memory map (e820) has 16 entries in all */
+#define MAX_VUARTS     4    /* as many as PCs have ports for */
+#define MAX_MODULES    32   /* what the hypervisor takes from its boot loader (boot/multiboot.h) */
 #define MAX_LINKS      (MAX_VMS * MAX_VUARTS / 2)
 #define MAX_SHMS       32     /* shared memories of a scenario */
 #define MAX_CLASSES    256    /* cache classes: more than two caches have */
@@ -26,7 +26,7 @@
 #define HIGH_RAM_BASE  GIB(4)
 #define NO_INDEX       0xffffu
 #define NO_GROUP       0xffffffffu /* iommu-group of a function that has none */
-#define MAX_PX         20 /* hypercall-abi.md: MAX_PSTATE, MAX_CX_ENTRY */
+#define MAX_PX         20          /* hypercall-abi.md: MAX_PSTATE, MAX_CX_ENTRY */
 #define MAX_CX         7
 #define MAX_USER_VCPUS 8 /* what the I/O request page and the ABI's CPU maps are used for */
 #define KEY_BYTES      16
@@ -320,7 +320,7 @@ struct vm {
     struct vm_boot boot;
     struct vm_service service;
     struct where flags_at, devices_at; /* line 0: not there */
-    const char *dma;              /* unprotected; NULL: not given */
+    const char *dma;                   /* unprotected; NULL: not given */
     size_t device_count;
     struct vm_device *devices;
     size_t irq_count;

@@ -32,10 +32,11 @@ static void place_shared(struct config *c, struct range_set *room)
         if (m->fixed)
             continue;
         if (!ranges_first_fit(room, m->size, MIN(m->size, SIZE_2M), &m->base, &largest)) {
-            diag_add(SEV_ERROR, "MEM-009", m->at,
-                     "shared memory '%s' asks for %s of RAM in one piece, but the largest free piece of board "
-                     "'%s' is %s; ask for less, or move blocks that have a fixed base",
-                     m->name, size_text(m->size), c->board.name, size_text(largest));
+            diag_add(
+                SEV_ERROR, "MEM-009", m->at,
+                "shared memory '%s' asks for %s of RAM in one piece, but the largest free piece of board "
+                "'%s' is %s; ask for less, or move blocks that have a fixed base",
+                m->name, size_text(m->size), c->board.name, size_text(largest));
             continue;
         }
         ranges_subtract(room, m->base, m->size);
@@ -389,7 +390,8 @@ static u64 s2_pages_user(const struct vm *vm)
     return vm->mem_limit / SIZE_2M + 2 * (vm->mem_limit / GIB(1) + 1) + S2_RESERVE_USER;
 }
 
-/* A shared memory's own page-directory-pointer table, directories and page tables, as if nothing else lay near. */
+/* A shared memory's own page-directory-pointer table, directories and page tables, as if nothing else lay
+ * near. */
 static u64 s2_pages_shared(const struct scenario *s, const struct vm *vm)
 {
     u64 pages = 0;

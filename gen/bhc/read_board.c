@@ -277,9 +277,11 @@ static int compare_functions(const void *a, const void *b)
 
 static void sort_functions(struct board *b)
 {
+    /* Of pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
     b->pci_sorted = arena_alloc(b->pci_count, sizeof(*b->pci_sorted));
     for (size_t i = 0; i < b->pci_count; i++)
         b->pci_sorted[i] = &b->pci[i];
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression) */
     qsort(b->pci_sorted, b->pci_count, sizeof(*b->pci_sorted), compare_functions);
 }
 

@@ -131,6 +131,14 @@ static const char *lack_text(const struct board *b)
                                : arena_printf("no <iommu> of board '%s' translates for it", b->name);
 }
 
+/* What this version does with a device instead of handing it over. */
+static const char *meanwhile(const struct vm *vm)
+{
+    return vm->kind == KIND_USER
+               ? "it stays with the service VM, and hypercalls that pass it on answer -ENODEV"
+               : "it is set aside and not handed over";
+}
+
 RULE(iommu_or_accepted)
 {
     const struct scenario *s = &config->scenario;
@@ -159,9 +167,8 @@ RULE(iommu_unprotected)
         if (g->vm->dma && !covers(&c, g->device->bdf))
             MISTAKE(g->device->at,
                     "%s PCI device %s unprotected (%s): handed over, it reaches the memory of every VM and "
-                    "of the "
-                    "hypervisor; this version sets it aside and does not hand it over yet",
-                    grant_text(g->vm), g->device->address, lack_text(&config->board));
+                    "of the hypervisor; %s",
+                    grant_text(g->vm), g->device->address, lack_text(&config->board), meanwhile(g->vm));
     }
 }
 
@@ -176,9 +183,8 @@ RULE(iommu_no_driver)
         if (covers(&c, g->device->bdf))
             MISTAKE(g->device->at,
                     "%s PCI device %s, but this version of the hypervisor has no driver for the board's "
-                    "IOMMU yet; "
-                    "the device is set aside and not handed over",
-                    grant_text(g->vm), g->device->address);
+                    "IOMMU yet; %s",
+                    grant_text(g->vm), g->device->address, meanwhile(g->vm));
     }
 }
 

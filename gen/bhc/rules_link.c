@@ -156,6 +156,7 @@ static struct joints find_joints(const struct rule *rule, const struct scenario 
         joints.first[i] = total;
         total += s->vms[i].vuart_count;
     }
+    /* Pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
     joints.of = arena_alloc(total, sizeof(*joints.of));
     for (size_t i = 0; i < links(s); i++) {
         const struct link *link = &s->links[i];

@@ -134,6 +134,7 @@ static struct outside find_outside(const struct config *c)
     size_t count, registers;
     const struct block *blocks = sane_blocks(c, &count);
     struct outside o = {
+        /* Pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
         .blocks = arena_alloc(count, sizeof(*o.blocks)),
         .image = is_outside(&ram, hv->image_base, hv->image_size),
         .store = is_outside(&ram, hv->store_base, hv->store_size),

@@ -51,6 +51,7 @@ static PRINTF(1, 0) NOINLINE const char *format(const char *fmt, va_list ap)
     int len;
 
     va_copy(again, ap);
+    /* The analyser does not see that va_copy() set it. NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
     len = vsnprintf(NULL, 0, fmt, again);
     va_end(again);
     if (len < 0)

@@ -7,8 +7,6 @@
 
 #include <libxml/parser.h>
 
-#include "load.h"
-
 struct where at_node(const xmlNode *n)
 {
     return (struct where){n->doc->_private, node_line(n)};

@@ -198,10 +198,8 @@ static void receive(struct vuart *u, u8 c)
 /* A break belongs to its character: LSR shows it when that is the next to be read. */
 static void show_break(struct vuart *u)
 {
-    u16 bit = (u16)(1u << u->rx.first);
-
-    if (CFG_LINKS && u->rx.count && (u->breaks & bit)) {
-        u->breaks &= (u16)~bit;
+    if (CFG_LINKS && u->rx.count && (u->breaks & 1u << u->rx.first)) {
+        u->breaks &= (u16) ~(1u << u->rx.first);
         u->errors |= LSR_BI;
     }
 }

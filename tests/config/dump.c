@@ -188,9 +188,11 @@ static void put_joints(void)
         put_string(cfg_shms[i].name);
         printf(" %u %lu %lu\n", cfg_shms[i].id, cfg_shms[i].hpa, cfg_shms[i].size);
     }
+#if CFG_CACHE_CLASSES > 0 /* gcc complains of a loop that no count enters */
     for (u32 i = 0; i < CFG_CACHE_CLASSES; i++)
         printf("class %u %u %u\n", cfg_cache_classes[i].id, cfg_cache_classes[i].level,
                cfg_cache_classes[i].mask);
+#endif
     printf("joints %d %d %d %d %d %d\n", CFG_LINKS, CFG_USER_VUARTS, CFG_SHMS, CFG_SHM_USERS, CFG_CACHES,
            CFG_CACHE_CLASSES);
 }

@@ -65,22 +65,23 @@ static void check_results(const struct config *c)
     buffer_free(&dtb);
 }
 
+/* In memory of its own, so that reading beyond the end is found. */
+static char *exact_copy(const char *data, size_t len)
+{
+    char *copy = malloc(len ? len : 1);
+
+    need(copy != NULL, "out of memory");
+    return memcpy(copy, data, len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct config c = {0};
     struct source board = {.path = "board.xml", .schema = board_schema};
     struct source scenario = {.path = "scenario.xml", .schema = scenario_schema};
     struct halves h = halves_of((const char *)data, size);
+    char *first = exact_copy(h.board, h.board_len), *second = exact_copy(h.scenario, h.scenario_len);
 
-    /* In memory of its own, so that reading beyond the end is found. */
-    char *first = malloc(h.board_len + 1), *second = malloc(h.scenario_len + 1);
-
-    need(first && second, "out of memory");
-    memcpy(first, h.board, h.board_len);
-    memcpy(second, h.scenario, h.scenario_len);
-    first = realloc(first, h.board_len ? h.board_len : 1);
-    second = realloc(second, h.scenario_len ? h.scenario_len : 1);
-    need(first && second, "out of memory");
     board.doc = load_memory(board.path, first, h.board_len);
     scenario.doc = load_memory(scenario.path, second, h.scenario_len);
     free(first);
