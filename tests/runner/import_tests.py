@@ -22,8 +22,8 @@ GOOD = [
      ["partitioned.xml:135: vm 'PRE_STD_VM1' is given 00:14.0 without the rest of its IOMMU group"]),
     ("whl-ipc-i5", "whl-ipc-i5-hybrid_rt_launch_1user_vm_waag", ["<rt/>", '<shared-memory name="shm_region_0" id="0" size="2M">', '<vcpus max="1"/>'],
      ["<lapic_passthrough> of vm 'PRE_RT_VM0': built for user VMs only", ":137: CPU 0 was taken from vm 'POST_STD_VM1'", "<VBDF> 00:08.0"]),
-    ("qemu", "qemu-shared", ['<image base="0x11000000" size="6M"/>', '<service abi="hsm" upcall-vector="0xf3" dma="unprotected"/>'],
-     ["qemu-shared.xml:46: connection 'vUART connection 1' with vm 'POST_STD_VM1': ", "vm 'POST_STD_VM1' has no memory size"]),
+    ("qemu", "qemu-shared", ['<end vm="POST_STD_VM1" port="0x2f8"/>', '<image base="0x11000000" size="6M"/>', '<service abi="hsm" upcall-vector="0xf3" dma="unprotected"/>'],
+     ["qemu-shared.xml:54: the vUART at port 0x2f8 of vm 'POST_STD_VM1' was given interrupt line 3", "vm 'POST_STD_VM1' has no memory size"]),
 ]
 
 
