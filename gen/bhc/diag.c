@@ -44,9 +44,8 @@ static bool room_for(const char *rule)
 
 void diag_add(enum severity severity, const char *rule, struct where at, const char *fmt, ...)
 {
-    va_list ap, again;
+    va_list ap;
     char *text;
-    int len;
 
     counts[severity]++;
     if (!room_for(rule)) {
@@ -54,14 +53,8 @@ void diag_add(enum severity severity, const char *rule, struct where at, const c
         return;
     }
     va_start(ap, fmt);
-    va_copy(again, ap);
-    len = vsnprintf(NULL, 0, fmt, ap);
+    text = arena_vprintf(fmt, ap);
     va_end(ap);
-    if (len < 0)
-        cannot_run("cannot format a message");
-    text = arena_alloc(1, (size_t)len + 1);
-    vsnprintf(text, (size_t)len + 1, fmt, again);
-    va_end(again);
 
     if (diag_used == diag_room) {
         size_t room = diag_room ? diag_room * 2 : 64;

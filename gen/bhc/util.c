@@ -174,20 +174,27 @@ char *arena_strdup(const char *s)
     return memcpy(arena_alloc(1, len), s, len);
 }
 
-char *arena_printf(const char *fmt, ...)
+char *arena_vprintf(const char *fmt, va_list ap)
 {
-    va_list ap;
     char *text, *copy;
-    int len;
+    int len = vasprintf(&text, fmt, ap);
 
-    va_start(ap, fmt);
-    len = vasprintf(&text, fmt, ap);
-    va_end(ap);
     if (len < 0)
         cannot_run("cannot format a message");
     copy = memcpy(arena_alloc(1, (size_t)len + 1), text, (size_t)len + 1);
     free(text);
     return copy;
+}
+
+char *arena_printf(const char *fmt, ...)
+{
+    va_list ap;
+    char *text;
+
+    va_start(ap, fmt);
+    text = arena_vprintf(fmt, ap);
+    va_end(ap);
+    return text;
 }
 
 void arena_free_all(void)

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include <stdarg.h>
+
 #include <lib/types.h>
 
 enum exit_code { EXIT_OK = 0, EXIT_MISTAKES = 1, EXIT_CANNOT_RUN = 2 };
@@ -35,6 +37,7 @@ bool is_unprintable(u32 c);
 void *arena_alloc(size_t n, size_t size);
 char *arena_strdup(const char *s);
 char *arena_printf(const char *fmt, ...) PRINTF(1, 2);
+char *arena_vprintf(const char *fmt, va_list ap) PRINTF(1, 0);
 void arena_free_all(void);
 
 /* A text that grows. */

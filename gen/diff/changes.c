@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 struct entry {
     struct entry *next;
@@ -15,16 +14,10 @@ void change(const char *subject, const char *before, const char *after, const ch
 {
     struct entry *e = arena_alloc(1, sizeof(*e));
     va_list arguments;
-    char *text;
-    int len;
 
     va_start(arguments, fmt);
-    len = vasprintf(&text, fmt, arguments);
+    *e = (struct entry){NULL, subject, before, after, arena_vprintf(fmt, arguments)};
     va_end(arguments);
-    if (len < 0)
-        cannot_run("out of memory");
-    *e = (struct entry){NULL, subject, before, after, arena_strdup(text)};
-    free(text);
     *last = e;
     last = &e->next;
 }

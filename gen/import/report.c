@@ -44,30 +44,13 @@ const char *shown(const char *text)
     return out;
 }
 
-static PRINTF(1, 0) NOINLINE const char *format(const char *fmt, va_list ap)
-{
-    va_list again;
-    char *text;
-    int len;
-
-    va_copy(again, ap);
-    /* The analyser does not see that va_copy() set it. NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
-    len = vsnprintf(NULL, 0, fmt, again);
-    va_end(again);
-    if (len < 0)
-        cannot_run("cannot format a message");
-    text = arena_alloc(1, (size_t)len + 1);
-    vsnprintf(text, (size_t)len + 1, fmt, ap);
-    return text;
-}
-
 void guessed(struct where at, const char *fmt, ...)
 {
     size_t order = guess_count;
     va_list ap;
 
     va_start(ap, fmt);
-    *APPEND(guesses, guess_count) = (struct note){at, format(fmt, ap), order};
+    *APPEND(guesses, guess_count) = (struct note){at, arena_vprintf(fmt, ap), order};
     va_end(ap);
 }
 
@@ -77,7 +60,7 @@ void untranslated(struct where at, const char *fmt, ...)
     va_list ap;
 
     va_start(ap, fmt);
-    *APPEND(losses, loss_count) = (struct note){at, format(fmt, ap), order};
+    *APPEND(losses, loss_count) = (struct note){at, arena_vprintf(fmt, ap), order};
     va_end(ap);
 }
 
