@@ -157,7 +157,7 @@ def write_configuration(work, config, serial, where, cpus=None):
         "plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, iodebug=1, parallel=0, serial=1",
         "config_interface: textconfig",
         'display_library: rfb, options="timeout=0"',
-        "romimage: file=%s, options=fastboot" % BIOS,
+        "romimage: file=%s, options=fastboot" % emulator.get("bios", BIOS),
         "vgaromimage: file=%s" % VGA_BIOS,
         "cpu: model=%s, count=%d, ips=%d, quantum=32, reset_on_triple_fault=0, ignore_bad_msrs=0" %
         (emulator["cpu"], cpus or config["cpus"], config["tsc_hz"] or DEFAULT_IPS),

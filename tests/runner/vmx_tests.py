@@ -4,8 +4,10 @@ board. The guest programs run there too (guest_tests.py), and the benchmark (ben
 import os
 import re
 
+import bochs
 import image
 from build import Build
+from common import write_file
 from harness import Failure, Session, Test, need
 from machine import Ended
 from run import wait_ready
@@ -64,22 +66,41 @@ def grub():
     return 3
 
 
-def stops(pattern, name, cpu=None, cpus=None, memory=None):
-    """The hypervisor refuses to start, with one line that says why."""
+def stops(pattern, name, cpus=None, last="boot stopped", **change):
+    """The hypervisor refuses to start, with one line that says why. last: what its last line has; change: as for Session."""
     def run():
         build = guest_build()
         modules = build.modules({"subject": build.path("tests/guests/exits.elf")})
         where = {"kernel": build.image32, "modules": modules, "append": "console=mux"}
-        with Session(build, "stops-" + name, where=where, cpus=cpus, change={"cpu": cpu, "memory": memory}) as session:
+        with Session(build, "stops-" + name, where=where, cpus=cpus, change=change) as session:
             try:
                 session.expect("neighbour", r"^neighbour ready$", 60)
                 raise Failure("it started anyway")
             except Ended as ended:
-                need("boot stopped" in str(ended), "it ended otherwise: %s" % ended)
-            errors = re.findall(r"ERROR: (.*)", session.since("hypervisor"))
+                need(last in str(ended), "it ended otherwise: %s" % ended)
+            errors = re.findall(r"(?:ERROR|FATAL): (.*)", session.since("hypervisor"))
             need(any(re.search(pattern, line) for line in errors), "no line like %r among: %s" % (pattern, errors))
             need(all(len(line) < 240 for line in errors), "a difference is not one line: %s" % errors)
         return 2
+    return run
+
+
+# Where Bochs' BIOS ends the set-up of IA32_FEATURE_CONTROL: OR EAX, 5 (the lock and VMX; SDM vol. 4 table 2-2), WRMSR. The boot CPU is in
+# 32-bit code then, the others in 16-bit code.
+BOOT_CPU, OTHER_CPUS = b"\xb9\x3a\0\0\0\x0f\x32\x83\xc8\x05\x0f\x30", b"\x66\xb9\x3a\0\0\0\x0f\x32\x66\x83\xc8\x05\x0f\x30"
+
+
+def locked_off(name, pattern, last, *places):
+    """A firmware that locks VMX off: Bochs' BIOS with the lock alone set in those places."""
+    def run():
+        with open(bochs.BIOS, "rb") as file:
+            bios = file.read()
+        for place in places:
+            need(bios.count(place) == 1, "%s sets IA32_FEATURE_CONTROL otherwise than this test knows" % bochs.BIOS)
+            bios = bios.replace(place, place.replace(b"\xc8\x05", b"\xc8\x01"))
+        path = guest_build().path("bios-locks-vmx-%s.bin" % name)
+        write_file(path, bios)
+        return stops(pattern, "locked-" + name, last=last, bios=path)()
     return run
 
 
@@ -94,7 +115,10 @@ def tests():
         Test("vmx.stops.ivy_bridge", stops(wrong, "ivy", cpu="corei7_ivy_bridge_3770k")),
         Test("vmx.stops.haswell", stops(r"lacks feature smap", "haswell", cpu="corei7_haswell_4770")),
         Test("vmx.stops.amd", stops(r"machine has a CPU by 'AuthenticAMD'", "amd", cpu="ryzen")),
-        # Bochs locks IA32_FEATURE_CONTROL with VMX on at reset: that VMX is locked off is tried by tests/unit/vmx.
+        Test("vmx.stops.locked_off", locked_off("all", r"VMX is locked off by the firmware \(IA32_FEATURE_CONTROL\)", "boot stopped",
+                                                BOOT_CPU, OTHER_CPUS)),
+        Test("vmx.stops.locked_off_others", locked_off("others", r"CPU 1: VMX is locked off here, though not on the boot CPU", "panic",
+                                                       OTHER_CPUS)),
         Test("vmx.stops.cpu_count", stops(r"machine has 2 CPUs, board 'bochs-skylake' says 4", "cpus", cpus=2)),
         Test("vmx.stops.memory", stops(r"no usable RAM", "memory", memory="64M")),
     ]
