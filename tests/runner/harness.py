@@ -5,9 +5,11 @@ import re
 
 import emulators
 import qemu
+from common import write_file
 from run import channels_of
 
 SHELL_TIMEOUT = 60
+LAST_WORDS_TIMEOUT = 10
 
 
 class Failure(Exception):
@@ -45,10 +47,30 @@ class Session:
         return self
 
     def __exit__(self, kind, error, _):
+        autopsy = self.look_inside() if kind in (Failure, TimeoutError) else ""
         self.machine.close()
         if kind in (Failure, TimeoutError, qemu.Ended):
-            raise Failure("%s\n%s" % (error, self.machine.report())) from error
+            raise Failure("%s\n%s" % (error, self.machine.report() + autopsy)) from error
         return False
+
+    def look_inside(self):
+        """After a failure: what the hypervisor's shell says of VMs and vCPUs. All of it, with every vCPU's registers, goes into a log."""
+        mark = self.mark()
+        try:
+            vcpus = self.shell("vcpu_list", LAST_WORDS_TIMEOUT)
+            self.shell("vm_list", LAST_WORDS_TIMEOUT)
+            for vm, vcpu in re.findall(r"^(\S+) +(\d+) +\d+ +(?!offline)", vcpus, re.MULTILINE):
+                self.shell("vcpu_dumpreg %s %s" % (vm, vcpu), LAST_WORDS_TIMEOUT)
+            dumped = self.mark()
+            for command in ("vmexit", "int"):
+                self.shell(command, LAST_WORDS_TIMEOUT)
+        except (TimeoutError, qemu.Ended):
+            dumped = self.mark()
+        text = self.since("hypervisor", mark)
+        log = os.path.join(self.machine.log_dir, "autopsy.log")
+        write_file(log, text.encode())
+        short = re.findall(r"^(?:(?:ID|VM|rip) .*|\d+ +\S+ +[a-z].*|\S+ +\d+ +\d+ +[a-z].*|\S+ vcpu \d+ on cpu \d+: .*)$", text[:dumped - mark], re.MULTILINE)
+        return "\n  the hypervisor's shell says (%s):\n%s" % (log, "\n".join("    " + line for line in short))
 
     def mark(self, who="hypervisor"):
         return self.machine.mark(self.channel[who])
