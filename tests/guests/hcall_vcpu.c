@@ -316,10 +316,10 @@ static void check_destroy_in_request(void)
     fresh(user_asks);
     if (uvm_start(&vm) != 0 || !uvm_slot_is(&vm, 0, ST_PENDING, PATIENCE))
         bail("no request");
-    memcpy(page, vm.slot, sizeof(page));
+    memcpy(page, (const void *)vm.slot, sizeof(page));
     check(uvm_destroy(&vm) == 0, "DESTROY_VM with a request outstanding");
     delay_us(2000);
-    check(memcmp(page, vm.slot, sizeof(page)) == 0, "leaves the slots alone");
+    check(memcmp(page, (const void *)vm.slot, sizeof(page)) == 0, "leaves the slots alone");
     vm.slot[0].processed = ST_COMPLETE;
     check(hc(HC_NOTIFY_FINISH, 1, 0) == -1, "NOTIFY for it: -1");
     runs = 0;

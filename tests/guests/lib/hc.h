@@ -42,7 +42,7 @@ struct uvm {
     u32 base;  /* percpu number of its vCPU 0 */
     u32 vcpus; /* created so far */
     u8 *low;   /* its memory at guest-physical 0, 64 KiB */
-    struct io_request *slot;
+    volatile struct io_request *slot; /* shared with the hypervisor: no access may move across another one */
     /* Gives the request its answer (r->value); NULL: the model of model_default(). */
     void (*model)(struct uvm *vm, u32 vcpu, volatile struct io_request *r);
     u32 served;
