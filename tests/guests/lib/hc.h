@@ -39,9 +39,9 @@ u64 ram_hole(unsigned n);
 struct uvm {
     u16 id; /* on the wire; 0: does not exist */
     bool polling;
-    u32 base;  /* percpu number of its vCPU 0 */
-    u32 vcpus; /* created so far */
-    u8 *low;   /* its memory at guest-physical 0, 64 KiB */
+    u32 base;                         /* percpu number of its vCPU 0 */
+    u32 vcpus;                        /* created so far */
+    u8 *low;                          /* its memory at guest-physical 0, 64 KiB */
     volatile struct io_request *slot; /* shared with the hypervisor: no access may move across another one */
     /* Gives the request its answer (r->value); NULL: the model of model_default(). */
     void (*model)(struct uvm *vm, u32 vcpu, volatile struct io_request *r);
