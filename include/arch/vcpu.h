@@ -34,8 +34,8 @@ enum guest_gpr {
     GPR_COUNT
 };
 
-/* General registers of a vCPU outside guest mode. RSP is valid after arch_vcpu_sync_rsp() of the backend: the
- * backends keep RAX, RSP current here on every exit and load them from here on every entry. */
+/* General registers of a vCPU outside guest mode. RSP is current in those exit handlers that may look at it;
+ * at other times a backend may have it in its control block only. */
 struct guest_regs {
     u64 gpr[GPR_COUNT];
 };

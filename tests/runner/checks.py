@@ -103,6 +103,31 @@ def vendor_lint_bites():
     return len(breaches) + len(sound)
 
 
+def contract():
+    """docs/ARCHITECTURE.md shows the contract as it is; and that lint notices when it does not."""
+    import shutil
+    import tempfile
+    lint = os.path.join(ROOT, "tests/lint/contract.py")
+    output = run_tool([PYTHON, lint], "contract lint")
+    need(re.search(r"^[1-9]\d+ functions checked, 0 complaints$", output, re.MULTILINE), output)
+    changes = [("docs/ARCHITECTURE.md", "`_set_boot_state`", "`_set_state`", "arch_vcpu_set_boot_state stands in no row"),
+               ("docs/ARCHITECTURE.md", "`svm/npt.c`", "`svm/ntp.c`", "svm/ntp.c, which does not exist"),
+               ("src/x86/vmx/vcpu.c", "arch_vcpu_refuse(", "vmx_refuse(", "arch_vcpu_refuse is not defined where its row says")]
+    for path, old, new, complaint in changes:
+        with tempfile.TemporaryDirectory() as work:
+            for folder in ("docs", "include/arch", "src/x86"):
+                shutil.copytree(os.path.join(ROOT, folder), os.path.join(work, folder))
+            with open(os.path.join(work, path), "r+", encoding="utf-8") as file:
+                text = file.read()
+                need(old in text, "%s has no %s" % (path, old))
+                file.seek(0)
+                file.truncate()
+                file.write(text.replace(old, new))
+            done = subprocess.run([PYTHON, lint, work], stdout=subprocess.PIPE, check=False)
+            need(done.returncode == 1 and complaint in done.stdout.decode(), "it does not say \"%s\"" % complaint)
+    return 1 + len(changes)
+
+
 def formatting():
     files = sources("src", "include", "gen", "tests")
     output = subprocess.run(["clang-format", "--dry-run", "--Werror", "--ferror-limit=3"] + files, cwd=ROOT, check=False,
@@ -328,7 +353,7 @@ def unit_targets():
 
 def tests(quick):
     out = [Test("lint.layers", layers), Test("lint.layers_bite", layer_lint_bites), Test("lint.vendor", vendor),
-           Test("lint.vendor_bites", vendor_lint_bites), Test("lint.format", formatting),
+           Test("lint.vendor_bites", vendor_lint_bites), Test("lint.contract", contract), Test("lint.format", formatting),
            Test("lint.shell", shell_scripts), Test("lint.python", python_compiles), Test("lint.cppcheck", cppcheck),
            Test("lint.clang_tidy", lambda: clang_tidy(quick), chain="tidy"), Test("unit.runner", runner_self_tests), Test("unit.meson", unit_tests, chain="unit")]
     if not quick:
