@@ -28,7 +28,7 @@ int arch_vm_inject_msi(struct vm *vm, u64 addr, u64 data);
 /* Called from vcpu_pre_entry() with the event bits it took: delivers vLAPIC/vPIC interrupts and NMIs through
  * arch_vcpu_inject(), or opens a window. */
 void arch_vcpu_deliver_events(struct vcpu *v, u32 reqs);
-/* True when a halted vCPU has something that ends HLT (interrupt deliverable, NMI). */
+/* True when a halted vCPU has something that ends HLT (interrupt deliverable, NMI) or its doze. */
 bool arch_vcpu_wake_pending(struct vcpu *v);
 /* INIT to the vCPU: local APIC state as after INIT. SIPI start state for `vector`. */
 void arch_vcpu_init_ipi(struct vcpu *v);

@@ -25,7 +25,7 @@ enum vcpu_state {
     VCPU_OFFLINE,   /* VM is off */
     VCPU_WAIT_SIPI, /* waits for INIT/SIPI from another vCPU */
     VCPU_RUNNING,
-    VCPU_HALTED,  /* executed HLT; an interrupt or NMI wakes it */
+    VCPU_HALTED,  /* executed HLT, or dozes; an interrupt or NMI wakes it */
     VCPU_STOPPED, /* stopped by VM control or by a fatal guest error */
 };
 
@@ -46,6 +46,7 @@ struct vcpu {
     u16 id;    /* within its VM; 0 is the boot CPU */
     u16 pcpu;
     u8 sipi_vector;
+    bool doze;            /* HALTED by vcpu_doze() */
     u32 apic_id;          /* of its local APIC after RESET */
     struct timer *timers; /* timers that move with it */
     u64 wait_ticks;       /* TSC ticks inside exits that were spent waiting for a device model */
@@ -72,6 +73,8 @@ bool vcpu_pre_entry(struct vcpu *v);
 /* The vCPU executed HLT: it becomes HALTED unless something to wake it is pending. The caller has moved RIP
  * on. */
 void vcpu_halt(struct vcpu *v);
+/* The same for an idle state that an interrupt ends also where the guest has interrupts off. */
+void vcpu_doze(struct vcpu *v);
 
 /* INIT and SIPI from another vCPU's local APIC. Any CPU. */
 void vcpu_send_init(struct vcpu *v);

@@ -70,6 +70,8 @@ void cpu_release(u32 pcpu, struct vcpu *v)
     ASSERT(atomic_load(&c->owner) == v);
     atomic_store(&c->owner, (struct vcpu *)NULL);
     cpu_request(pcpu, CPU_REQ_ATTACH);
+    /* It may just be taking v over, having seen the old owner: c->vcpu says so only when that is done. */
+    cpu_sync(BIT64(pcpu));
     while (atomic_load(&c->vcpu) == v)
         cpu_wait();
 }
@@ -159,8 +161,10 @@ static void cpu_round(struct cpu *c)
     if (atomic_load(&c->requests))
         cpu_service();
     v = c->vcpu;
-    if (v && (atomic_load(&v->requests) & ~(u32)VCPU_REQ_FLUSH))
+    if (v && (atomic_load(&v->requests) & ~(u32)VCPU_REQ_FLUSH)) {
         vcpu_pre_entry(v);
+        v = c->vcpu; /* it serves the CPU, too */
+    }
     if (v && v->state == VCPU_RUNNING) {
         arch_vcpu_run(v);
         return;

@@ -223,8 +223,22 @@ static void observe_rt(struct vcpu *v, u16 port, u8 size, u32 val)
     log_guest(vm->id, LOG_INFO, "asks for power-off or reset (port 0x%x)", port);
 }
 
+/* The board's idle states that are entered by reading a port are told to device models (PM_GET_CPU_STATE),
+ * who put them into the ACPI tables of their VMs but do not serve the ports (section 4.6). */
+static bool enters_idle_state(u16 port)
+{
+    for (u32 i = 0; i < cfg_board.cx_count; i++)
+        if (cfg_board.cx[i].reg.space == HC_SPACE_IO && cfg_board.cx[i].reg.address == port)
+            return true;
+    return false;
+}
+
 u32 ioreq_port_read(struct vcpu *v, u16 port, u8 size)
 {
+    if (size == 1 && enters_idle_state(port)) {
+        vcpu_doze(v);
+        return 0;
+    }
     return (u32)request(v, IOREQ_PORTIO, IOREQ_READ, port, size, 0);
 }
 

@@ -14,8 +14,9 @@ void vcpu_request(struct vcpu *v, u32 bits)
 {
     u32 old = atomic_or(&v->requests, bits);
 
-    /* As in cpu_request(): bits that are still set belong to a kick that is on its way. */
-    if (v->pcpu != this_cpu()->id && (old & bits) != bits)
+    /* As in cpu_request(): bits that are still set belong to a kick that is on its way. Only EVENT may also
+     * be left from a posted interrupt, which a CPU takes in guest mode without looking at the word. */
+    if (v->pcpu != this_cpu()->id && ((old & bits) != bits || (CFG_APIC_ASSIST && (bits & VCPU_REQ_EVENT))))
         arch_cpu_kick(v->pcpu);
 }
 
@@ -80,8 +81,12 @@ bool vcpu_pre_entry(struct vcpu *v)
     const u32 events = VCPU_REQ_EVENT | VCPU_REQ_NMI;
     u32 reqs;
 
-    if (atomic_load(&this_cpu()->requests))
+    if (atomic_load(&this_cpu()->requests)) {
         cpu_service();
+        /* The CPU may have let go of it: what is asked of it now is meant for another. */
+        if (UNLIKELY(this_cpu()->vcpu != v))
+            return false;
+    }
     reqs = atomic_and(&v->requests, (u32)VCPU_REQ_FLUSH) & ~(u32)VCPU_REQ_FLUSH;
     if (LIKELY((reqs & ~events) == 0) && LIKELY(v->state == VCPU_RUNNING)) {
         if (reqs)
@@ -95,8 +100,15 @@ void vcpu_halt(struct vcpu *v)
 {
     /* Whether something wakes it at once is decided by vcpu_pre_entry(), in the one place that also sees
      * later events. */
+    v->doze = false;
     v->state = VCPU_HALTED;
     atomic_or(&v->requests, (u32)VCPU_REQ_EVENT);
+}
+
+void vcpu_doze(struct vcpu *v)
+{
+    vcpu_halt(v);
+    v->doze = true;
 }
 
 void vcpu_send_init(struct vcpu *v)

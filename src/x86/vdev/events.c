@@ -116,5 +116,6 @@ bool arch_vcpu_wake_pending(struct vcpu *v)
     if ((l->nmi || (atomic_load(&v->requests) & VCPU_REQ_NMI)) && arch_vcpu_nmi_ready(v))
         return true;
     /* HLT with IF clear ends with NMI, INIT or RESET only. */
-    return (vlapic_deliverable(l) || extint_pending(l)) && (arch_vcpu_get(v, REG_RFLAGS) & RFLAGS_IF);
+    return (vlapic_deliverable(l) || extint_pending(l)) &&
+           (v->doze || (arch_vcpu_get(v, REG_RFLAGS) & RFLAGS_IF));
 }

@@ -183,6 +183,32 @@ START_TEST(what_no_device_of_a_user_vm_serves_becomes_a_request)
 }
 END_TEST
 
+START_TEST(reading_an_idle_state_s_port_puts_the_vcpu_to_sleep_and_asks_nobody)
+{
+    const u16 port = (u16)cfg_board.cx[1].reg.address;
+
+    ck_assert_uint_eq(cfg_board.cx[1].reg.space, HC_SPACE_IO);
+    service = answers;
+    answer = 0x55;
+    ck_assert_uint_eq(io_port_read(v, port, 1), 0);
+    ck_assert_uint_eq(upcalls, 0);
+    ck_assert_uint_eq(v->state, VCPU_HALTED);
+    ck_assert(v->doze);
+    /* HLT again is HLT. */
+    vcpu_halt(v);
+    ck_assert(!v->doze);
+    v->state = VCPU_RUNNING;
+    v->requests = 0;
+    /* Nothing else of it is ours: wider reads, the next port, writes, a register that is not a port. */
+    ck_assert_uint_eq(io_port_read(v, port + 1, 1), 0x55);
+    ck_assert_uint_eq(io_port_read(v, port, 2), 0x55);
+    io_port_write(v, port, 1, 0x33);
+    ck_assert_uint_eq(io_port_read(v, (u16)cfg_board.cx[0].reg.address, 1), 0x55);
+    ck_assert_uint_eq(upcalls, 4);
+    ck_assert_uint_eq(v->state, VCPU_RUNNING);
+}
+END_TEST
+
 START_TEST(what_no_device_of_the_service_vm_serves_is_the_machines_port)
 {
     struct vcpu *s = &svc->vcpus[0];
@@ -239,6 +265,7 @@ static TCase *ends(void)
     tcase_add_test(t, a_real_time_vm_that_ends_its_run_is_powering_off_and_the_request_goes_out);
     tcase_add_test(t, other_vms_and_other_states_are_not_changed_by_such_writes);
     tcase_add_test(t, what_no_device_of_a_user_vm_serves_becomes_a_request);
+    tcase_add_test(t, reading_an_idle_state_s_port_puts_the_vcpu_to_sleep_and_asks_nobody);
     tcase_add_test(t, what_no_device_of_the_service_vm_serves_is_the_machines_port);
     tcase_add_test(t, a_pre_launched_vm_reaches_neither);
     return t;

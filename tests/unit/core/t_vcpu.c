@@ -39,14 +39,23 @@ END_TEST
 
 START_TEST(a_bit_that_is_still_set_is_not_kicked_again_but_a_new_bit_is)
 {
-    vcpu_request(v1, VCPU_REQ_EVENT);
-    vcpu_request(v1, VCPU_REQ_EVENT);
+    vcpu_request(v1, VCPU_REQ_NMI);
+    vcpu_request(v1, VCPU_REQ_NMI);
     ck_assert_uint_eq(fake_kicks[2], 1);
-    vcpu_request(v1, VCPU_REQ_EVENT | VCPU_REQ_NMI);
+    vcpu_request(v1, VCPU_REQ_INIT | VCPU_REQ_NMI);
     ck_assert_uint_eq(fake_kicks[2], 2);
     cpu_request(3, CPU_REQ_VM);
     cpu_request(3, CPU_REQ_VM);
     ck_assert_uint_eq(fake_kicks[3], 1);
+}
+END_TEST
+
+START_TEST(an_event_bit_left_by_a_posted_interrupt_does_not_swallow_the_next_kick)
+{
+    /* As arch_vcpu_apic_post() leaves it: the CPU took the interrupt in guest mode, without an exit. */
+    atomic_or(&v1->requests, (u32)VCPU_REQ_EVENT);
+    vcpu_request(v1, VCPU_REQ_EVENT);
+    ck_assert_uint_eq(fake_kicks[2], 1);
 }
 END_TEST
 
@@ -326,6 +335,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, NULL);
     tcase_add_test(t, a_request_from_another_cpu_kicks_one_from_the_own_does_not);
     tcase_add_test(t, a_bit_that_is_still_set_is_not_kicked_again_but_a_new_bit_is);
+    tcase_add_test(t, an_event_bit_left_by_a_posted_interrupt_does_not_swallow_the_next_kick);
     tcase_add_test(t, events_of_a_running_vcpu_are_delivered_once);
     tcase_add_test(t, a_flush_request_is_left_to_the_backend);
     tcase_add_test(t, a_halted_vcpu_idles_until_something_can_wake_it);

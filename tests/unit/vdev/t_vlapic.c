@@ -272,6 +272,12 @@ START_TEST(halt_wakes_only_for_what_could_be_delivered)
     ck_assert(arch_vcpu_wake_pending(vt_vcpu(0)));
     vt_if(0, false);
     ck_assert(!arch_vcpu_wake_pending(vt_vcpu(0)));
+    /* An interrupt that is masked in the flags alone ends the idle states beyond HLT. */
+    vt_vcpu(0)->doze = true;
+    ck_assert(arch_vcpu_wake_pending(vt_vcpu(0)));
+    vt_apic_set(0x80, 0x60);
+    ck_assert(!arch_vcpu_wake_pending(vt_vcpu(0)));
+    vt_vcpu(0)->doze = false;
     vcpu_request(vt_vcpu(0), VCPU_REQ_NMI);
     ck_assert(arch_vcpu_wake_pending(vt_vcpu(0)));
 }
