@@ -71,10 +71,18 @@ static u64 earliest(const struct timer *list, u64 next)
     return next;
 }
 
+/* Those of a vCPU that has stopped are quiet: another CPU may be resetting what they belong to. */
+static struct timer *vcpu_timers(const struct vcpu *v)
+{
+    u32 state = v ? atomic_load(&v->state) : VCPU_OFFLINE;
+
+    return state == VCPU_OFFLINE || state == VCPU_STOPPED ? NULL : v->timers;
+}
+
 void timers_run(void)
 {
     struct cpu *c = this_cpu();
-    struct timer *of_vcpu = c->vcpu ? c->vcpu->timers : NULL;
+    struct timer *of_vcpu = vcpu_timers(c->vcpu);
     u64 now = arch_tsc();
     u64 next;
 

@@ -66,16 +66,18 @@ struct vm *user_vm_find(const u8 key[CFG_KEY_BYTES])
     return spare;
 }
 
-/* The state in which every vCPU waits for its start. Nothing of the VM runs. */
+/* The state in which a vCPU waits for its start. Nothing of the VM runs. */
+static void reset_vcpu(struct vcpu *v)
+{
+    atomic_store(&v->requests, 0);
+    atomic_store(&v->state, VCPU_OFFLINE);
+    arch_reset_state(&boots[v->index]);
+}
+
 static void reset_vcpus(struct vm *vm)
 {
-    for (u16 i = 0; i < vm->vcpu_count; i++) {
-        struct vcpu *v = &vm->vcpus[i];
-
-        atomic_store(&v->requests, 0);
-        atomic_store(&v->state, VCPU_OFFLINE);
-        arch_reset_state(&boots[v->index]);
-    }
+    for (u16 i = 0; i < vm->vcpu_count; i++)
+        reset_vcpu(&vm->vcpus[i]);
     arch_vm_reset(vm);
 }
 
@@ -132,7 +134,9 @@ int user_vm_add_vcpu(struct vm *vm)
     v->unowned = 0;
     memset(v->exits, 0, sizeof(v->exits));
     vm->vcpu_count++;
-    reset_vcpus(vm);
+    /* The others keep what user_vm_set_regs() gave them. */
+    reset_vcpu(v);
+    arch_vm_reset(vm);
     return 0;
 }
 

@@ -107,9 +107,12 @@ void vm_control(struct vm *vm, u32 want)
 {
     /* Who stops a VM means it: an earlier wish to start it is void, and the guest cannot add one
      * (guest_wants()). */
-    if (want & VM_WANT_STOP)
-        atomic_and(&vm->want, ~(u32)(VM_WANT_START | VM_WANT_RESTART));
-    atomic_or(&vm->want, want);
+    u32 is_void = (want & VM_WANT_STOP) ? VM_WANT_START | VM_WANT_RESTART : 0;
+    u32 old;
+
+    do {
+        old = atomic_load(&vm->want);
+    } while (!atomic_cas(&vm->want, old, (old & ~is_void) | want));
     call_control_cpu(vm);
 }
 

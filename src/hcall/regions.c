@@ -100,8 +100,12 @@ static s32 each_region(const struct hcall *h, bool carry_out)
             if (ret)
                 return ret;
         }
-        if (n == CHUNK)
-            cpu_wait(); /* a long batch must not keep this CPU from its timers */
+        if (n < CHUNK)
+            continue;
+        cpu_wait(); /* a long batch must not keep this CPU from its timers */
+        /* Nor the service VM from being stopped: nobody will see the result. */
+        if (atomic_load(&h->v->requests) & VCPU_REQ_STOP)
+            return -EPERM_;
     }
     return 0;
 }

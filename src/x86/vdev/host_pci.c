@@ -3,6 +3,7 @@
  * configuration space lead to the real registers, but for MSI capabilities (host_msi.c) and for what would
  * let a guest take the machine away from under everybody: the chipset's own registers and bus numbers.
  */
+#include <arch/cpu.h>
 #include <arch/platform.h>
 #include <core/vpci.h>
 #include <lib/bits.h>
@@ -137,6 +138,14 @@ static u32 config_read(u32 bdf, u32 off, u32 size)
     return host_msi_read(f, dword, pci_read32(f->bdf, dword)) >> (off & 3) * 8;
 }
 
+/* In the handler of an exit: waits for the VM's lock where another CPU has it. */
+static void follow_msix_table(struct vm *vm, struct host_fn *f)
+{
+    arch_wait_begin();
+    host_msix_track(vm, f);
+    arch_wait_end();
+}
+
 /* The base addresses change: memory is not decoded meanwhile, so that the guest finds no MSI-X table where
  * its pages are still mapped. */
 static void write_bar(struct vm *vm, struct host_fn *f, u32 off, u32 size, u32 val)
@@ -149,7 +158,7 @@ static void write_bar(struct vm *vm, struct host_fn *f, u32 off, u32 size, u32 v
     }
     pci_write(f->bdf, PCI_COMMAND, 2, command & ~PCI_CMD_MEM);
     pci_write(f->bdf, off, size, val);
-    host_msix_track(vm, f);
+    follow_msix_table(vm, f);
     pci_write(f->bdf, PCI_COMMAND, 2, command);
 }
 
@@ -168,7 +177,7 @@ static void config_write(struct vm *vm, u32 bdf, u32 off, u32 size, u32 val)
         return;
     }
     if (dword == PCI_COMMAND && off < PCI_STATUS && (val << shift & PCI_CMD_MEM))
-        host_msix_track(vm, f);
+        follow_msix_table(vm, f);
     if (dword >= PCI_BAR0 && dword < PCI_BAR0 + f->bar_count * 4u)
         write_bar(vm, f, off, size, val);
     else

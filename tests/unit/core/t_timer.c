@@ -157,6 +157,33 @@ START_TEST(a_deadline_in_the_past_is_armed_at_once)
 }
 END_TEST
 
+START_TEST(timers_of_a_vcpu_that_stopped_are_quiet)
+{
+    static const struct {
+        u32 state;
+        bool fires;
+    } t[] = {{VCPU_OFFLINE, false},
+             {VCPU_STOPPED, false},
+             {VCPU_WAIT_SIPI, true},
+             {VCPU_RUNNING, true},
+             {VCPU_HALTED, true}};
+    static struct timer c;
+    struct vcpu *v = fake_cpus[2].vcpu;
+
+    timer_init_vcpu(&c, v, on_b);
+    for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
+        fired_b = 0;
+        v->state = t[i].state;
+        timer_set(&c, fake_tsc + 10);
+        pass_time(20);
+        cpu_service();
+        ck_assert_msg(fired_b == t[i].fires, "state %u", t[i].state);
+        ck_assert_uint_eq(fake_armed[2], TIMER_OFF); /* what is overdue does not keep the hardware busy */
+        timer_cancel(&c);
+    }
+}
+END_TEST
+
 START_TEST(conversions_do_not_overflow)
 {
     fake_tsc_hz = 2400000000u;
@@ -183,6 +210,7 @@ int main(void)
     tcase_add_test(t, set_from_another_cpu_takes_effect_by_request_and_kick);
     tcase_add_test(t, set_from_another_cpu_while_the_home_cpu_fires_is_not_lost);
     tcase_add_test(t, a_deadline_in_the_past_is_armed_at_once);
+    tcase_add_test(t, timers_of_a_vcpu_that_stopped_are_quiet);
     tcase_add_test(t, conversions_do_not_overflow);
     suite_add_tcase(s, t);
     return run_suite(s);

@@ -354,6 +354,70 @@ START_TEST(a_caller_that_finds_the_vm_locked_waits_for_it)
 }
 END_TEST
 
+/* The fake's own, with something happening on other CPUs meanwhile. */
+static void (*while_loading)(void);
+
+void arch_vcpu_load(struct vcpu *v)
+{
+    struct fake_vcpu *f = &fake_vcpus[v->index];
+
+    if (while_loading)
+        while_loading();
+    f->loaded = true;
+    f->loaded_on = this_cpu()->id;
+    f->loads++;
+}
+
+static bool destroy_waits;
+
+static void destroyed_meanwhile(void)
+{
+    u32 pcpu = this_cpu()->id;
+
+    fake_set_cpu(caller->pcpu);
+    fake_irq_hook = arch_halt_forever;
+    destroy_waits = FAKE_ENDS(call(HC_DESTROY_VM, ID_U1, 0));
+    fake_irq_hook = NULL;
+    fake_set_cpu(pcpu);
+}
+
+START_TEST(destroy_waits_for_a_cpu_that_is_just_taking_a_vcpu_over)
+{
+    u32 pcpu;
+
+    fake_hold_others = true;
+    pcpu = reach(COL_CREATED)->vcpus[0].pcpu;
+    ck_assert_ptr_null(fake_cpus[pcpu].vcpu);
+    while_loading = destroyed_meanwhile;
+    fake_set_cpu(pcpu);
+    cpu_service();
+    while_loading = NULL;
+    ck_assert_msg(destroy_waits, "the vCPU is given away while its CPU still loads it");
+}
+END_TEST
+
+/* The CPU learns that a vCPU is not its own any more only when it looks at what that one is asked. By then it
+ * may have been created again, on another CPU, and started. */
+START_TEST(a_cpu_that_lost_a_vcpu_takes_nothing_that_is_asked_of_it)
+{
+    struct vm *vm = reach(COL_STARTED);
+    struct vcpu *v = &vm->vcpus[0];
+    struct cpu *before = &fake_cpus[v->pcpu];
+
+    ck_assert_ptr_eq(before->vcpu, v);
+    ck_assert_int_eq(do_pause(ID_U1), 0);
+    before->owner = NULL;
+    before->requests = CPU_REQ_ATTACH;
+    v->state = VCPU_WAIT_SIPI;
+    v->requests = VCPU_REQ_BOOT;
+    fake_set_cpu(before->id);
+    ck_assert(!vcpu_pre_entry(v));
+    ck_assert_ptr_null(before->vcpu);
+    ck_assert_uint_eq(v->requests, VCPU_REQ_BOOT);
+    ck_assert_uint_eq(v->state, VCPU_WAIT_SIPI);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -363,6 +427,8 @@ int main(void)
         a_running_real_time_vm_is_neither_paused_nor_destroyed,
         reset_frees_the_slots_and_the_vm_starts_again,
         a_caller_that_finds_the_vm_locked_waits_for_it,
+        destroy_waits_for_a_cpu_that_is_just_taking_a_vcpu_over,
+        a_cpu_that_lost_a_vcpu_takes_nothing_that_is_asked_of_it,
     };
     const TTest *const in_both_flavours[] = {
         destroy_returns_cpus_and_memory_from_every_state,

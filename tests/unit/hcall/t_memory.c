@@ -154,6 +154,24 @@ START_TEST(one_page_of_entries_in_v1_more_in_hsm)
 }
 END_TEST
 
+static void operator_stops_the_service_vm(void)
+{
+    vcpu_request(caller, VCPU_REQ_STOP);
+}
+
+/* A batch may be as long as the service VM has memory for. */
+START_TEST(a_long_batch_ends_when_its_caller_must_stop)
+{
+    set_flavour(HCALL_ABI_HSM);
+    fake_irq_hook = operator_stops_the_service_vm;
+    for (u32 i = 0; i < 200; i++)
+        entry(HC_MR_ADD, i * 0x2000, UVM_RAM + i * 0x1000, 0x1000, WB);
+    ck_assert_int_eq(batch(), -EPERM_);
+    ck_assert_uint_eq(fake_irq_windows, 1);
+    ck_assert_uint_eq(user_vm_of(vm)->mapped, 0);
+}
+END_TEST
+
 START_TEST(an_empty_batch_is_the_generic_failure)
 {
     ck_assert_int_eq(batch(), -EPERM_);
@@ -421,6 +439,7 @@ int main(void)
         modify_changes_rights_and_keeps_the_memory,
         types_by_flavour,
         one_page_of_entries_in_v1_more_in_hsm,
+        a_long_batch_ends_when_its_caller_must_stop,
         an_empty_batch_is_the_generic_failure,
         entries_that_make_no_sense_are_refused_before_any_takes_effect,
         memory_that_is_not_the_service_vms_is_refused,

@@ -92,6 +92,18 @@ START_TEST(the_vcpu_starts_with_every_register_as_given)
 }
 END_TEST
 
+START_TEST(a_vcpu_that_is_created_later_leaves_the_registers_of_the_others)
+{
+    const struct hc_create_vcpu second = {.vcpu_id = 1};
+
+    p.regs.rip = 0x123450;
+    ck_assert_int_eq(set(), 0);
+    ck_assert_int_eq(hc_rsi(HC_CREATE_VCPU, ID_U1, &second, sizeof(second)), 0);
+    ck_assert_uint_eq(started()->reg[REG_RIP], 0x123450);
+    ck_assert_uint_eq(slot(ID_U1)->vcpus[1].state, VCPU_WAIT_SIPI);
+}
+END_TEST
+
 START_TEST(protected_mode_entry)
 {
     const struct fake_vcpu *f;
@@ -230,6 +242,7 @@ int main(void)
 
     tcase_add_checked_fixture(c, setup, NULL);
     tcase_add_test(c, the_vcpu_starts_with_every_register_as_given);
+    tcase_add_test(c, a_vcpu_that_is_created_later_leaves_the_registers_of_the_others);
     tcase_add_test(c, protected_mode_entry);
     tcase_add_test(c, real_mode_entry);
     tcase_add_test(c, efer_lma_follows_paging);
