@@ -39,7 +39,9 @@ void guest_main(void)
     u32 mxcsr = 0x9fc0, mxcsr_after = 0;
     static double value;
 
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr_after));
     guest_init();
+    check(mxcsr_after == 0x1f80, "MXCSR is as after RESET (0x%x)", mxcsr_after);
     for (unsigned i = 0; i < sizeof(before); i++)
         (&before[0][0])[i] = (u8)(i * 37 + 11);
     irq_set(0x40, on_tick);

@@ -324,12 +324,11 @@ static bool w_debugctl(struct vcpu *v, u32 msr, u64 val, u32 line)
 
 #define ALL_MSRS(X) LOW_MSRS(X) EXT_MSRS(X) AMD_MSRS(X) OTHER_MSRS(X)
 
-#define LOW_END    0x278U
-#define EXT_FIRST  0xc0000080U
-#define EXT_END    0xc0000104U
-#define AMD_FIRST  0xc0010010U
-#define AMD_END    0xc0010115U
-#define MSR_DE_CFG 0xc0011029U
+#define LOW_END   0x278U
+#define EXT_FIRST 0xc0000080U
+#define EXT_END   0xc0000104U
+#define AMD_FIRST 0xc0010010U
+#define AMD_END   0xc0010115U
 
 enum {
     POL_UNKNOWN,

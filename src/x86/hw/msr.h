@@ -23,10 +23,13 @@
 #define MSR_EFER              0xc0000080U
 #define MSR_VM_CR             0xc0010114U
 #define MSR_VM_HSAVE_PA       0xc0010117U
+#define MSR_DE_CFG            0xc0011029U
 
 #define APIC_BASE_BSP    BIT64(8)
 #define APIC_BASE_X2     BIT64(10)
 #define APIC_BASE_ENABLE BIT64(11)
+
+#define DE_CFG_LFENCE_SERIALIZES BIT64(1)
 
 #define EFER_SCE  BIT64(0)
 #define EFER_LME  BIT64(8)

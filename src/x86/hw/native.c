@@ -7,8 +7,9 @@
 /* Through an XRSTOR of nothing where the CPU has XSAVE (SDM vol. 1 13.6). */
 COLD void native_fpu_reset(void)
 {
-    /* legacy area and header, XSTATE_BV = 0: everything to its initial state */
-    static const u8 empty[576] ALIGNED(64);
+    /* legacy area and header, XSTATE_BV = 0: everything to its initial state but MXCSR, which is loaded from
+     * its place whatever XSTATE_BV says (SDM vol. 1 13.8.1) */
+    static const u8 empty[576] ALIGNED(64) = {[24] = 0x80, [25] = 0x1f};
     static const u32 mxcsr_reset = 0x1f80;
     u64 cr4 = read_cr4();
     u32 r[4];

@@ -4,9 +4,9 @@
 #include <core/vm.h>
 #include "x86/guest/exits.h"
 #include "x86/hw/lapic.h"
+#include "x86/hw/regs.h"
 #include "x86/svm/svm.h"
 
-#define RFLAGS_IF BIT64(9)
 #define RFLAGS_RF BIT64(16)
 #define DR6_BS    BIT64(14)
 
@@ -113,6 +113,12 @@ bool arch_vcpu_event_queued(struct vcpu *v)
     return (s->vmcb->eventinj & EVT_VALID) || s->redeliver.valid;
 }
 
+/* EVENTINJ pushes an error code when it is told to (APM vol. 2 15.20), and real mode has none. */
+static void queue_exception(struct svm_vcpu *s, u8 vector, bool has_error, u32 error)
+{
+    queue(s, EVT_EXCEPTION, vector, has_error && (s->vmcb->cr0 & CR0_PE), error);
+}
+
 static void inject_exception(struct svm_vcpu *s, const struct guest_event *e)
 {
     u64 inj = s->vmcb->eventinj;
@@ -128,7 +134,7 @@ static void inject_exception(struct svm_vcpu *s, const struct guest_event *e)
                 return;
             }
             if (exceptions_make_double_fault(first, e->vector)) {
-                queue(s, EVT_EXCEPTION, X86_DF, true, 0);
+                queue_exception(s, X86_DF, true, 0);
                 return;
             }
         } else if (queued) {
@@ -140,7 +146,7 @@ static void inject_exception(struct svm_vcpu *s, const struct guest_event *e)
     }
     if (e->vector == X86_PF)
         s->vmcb->cr2 = e->cr2;
-    queue(s, EVT_EXCEPTION, e->vector, e->has_error, e->error);
+    queue_exception(s, e->vector, e->has_error, e->error);
 }
 
 void arch_vcpu_inject(struct vcpu *v, const struct guest_event *e)

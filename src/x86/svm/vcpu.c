@@ -47,11 +47,15 @@ const char *backend_check(void)
 
 void backend_cpu_init(void)
 {
-    u64 efer;
+    u64 efer, de_cfg;
 
     if (!arch_rdmsr_safe(MSR_EFER, &efer) || !arch_wrmsr_safe(MSR_EFER, efer | EFER_SVME) ||
         !arch_wrmsr_safe(MSR_VM_HSAVE_PA, va_to_hpa(hsave[this_cpu()->id]).v))
         panic("CPU %u refuses to enable SVM", this_cpu()->id);
+    /* Guests are shown this bit as set and rely on it against speculation. CPUs without the MSR need none
+     * (AMD, Software techniques for managing speculation, mitigation G-2). */
+    if (arch_rdmsr_safe(MSR_DE_CFG, &de_cfg) && !(de_cfg & DE_CFG_LFENCE_SERIALIZES))
+        arch_wrmsr_safe(MSR_DE_CFG, de_cfg | DE_CFG_LFENCE_SERIALIZES);
 }
 
 void arch_vcpu_init(struct vcpu *v)

@@ -128,8 +128,11 @@ void vmx_apic_update(struct vmx_vcpu *s)
 {
     struct vapic *a = vapic_of(s->v);
 
-    if (UNLIKELY(atomic_load_relaxed(&a->changed)) && atomic_xchg(&a->changed, 0))
+    if (UNLIKELY(atomic_load_relaxed(&a->changed)) && atomic_xchg(&a->changed, 0)) {
         change_mode(s, a);
+        /* What waits for a lower task priority needs its threshold again. */
+        atomic_or(&s->v->requests, (u32)VCPU_REQ_EVENT);
+    }
 }
 
 void arch_vcpu_apic_post(struct vcpu *v, u8 vector, bool fresh)

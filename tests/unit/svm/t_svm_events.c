@@ -1,5 +1,6 @@
 /* Event injection: what goes into EVENTINJ, what waits, and what combines. */
 #include "x86/guest/exits.h"
+#include "x86/hw/regs.h"
 #include "svm_test.h"
 
 #define IF BIT64(9)
@@ -134,6 +135,21 @@ START_TEST(exception_during_double_fault_stops_the_vm)
 }
 END_TEST
 
+START_TEST(real_mode_exceptions_have_no_error_code)
+{
+    inject(EVENT_EXCEPTION, X86_GP, true);
+    ck_assert_uint_eq(test_vmcb.eventinj, evt(EVT_EXCEPTION, X86_GP));
+    inject(EVENT_EXCEPTION, X86_SS, true);
+    ck_assert_uint_eq(test_vmcb.eventinj, evt(EVT_EXCEPTION, X86_DF));
+    test_svm_setup();
+    test_vmcb.cr0 = CR0_PE;
+    inject(EVENT_EXCEPTION, X86_GP, true);
+    ck_assert_uint_eq(test_vmcb.eventinj, evt(EVT_EXCEPTION, X86_GP) | EVT_ERROR);
+    inject(EVENT_EXCEPTION, X86_SS, true);
+    ck_assert_uint_eq(test_vmcb.eventinj, evt(EVT_EXCEPTION, X86_DF) | EVT_ERROR);
+}
+END_TEST
+
 START_TEST(irq_window_sets_and_clears_the_virtual_request)
 {
     arch_vcpu_irq_window(test_vcpu, true);
@@ -246,6 +262,7 @@ int main(void)
     tcase_add_test(t, queued_interrupt_makes_way_for_an_exception);
     tcase_add_test(t, exceptions_combine_as_the_manual_says);
     tcase_add_test(t, exception_during_double_fault_stops_the_vm);
+    tcase_add_test(t, real_mode_exceptions_have_no_error_code);
     tcase_add_test(t, irq_window_sets_and_clears_the_virtual_request);
     tcase_add_test(t, second_nmi_waits_for_the_completed_iret);
     tcase_add_test(t, iret_without_a_waiting_nmi_unblocks_all_the_same);

@@ -197,6 +197,17 @@ START_TEST(without_a_tpr_shadow_cr8_goes_on_exiting)
 }
 END_TEST
 
+START_TEST(change_of_mode_asks_for_the_threshold_again)
+{
+    vmx_caps.proc2 = PROC2_APIC_ACCESS | PROC2_X2APIC;
+    mode(1);
+    arch_vcpu_apic_threshold(test_vcpu, 5);
+    arch_vcpu_apic_mode(test_vcpu, 2, page, false);
+    vmx_apic_update(test_vmx);
+    ck_assert(vmread(VMCS_TPR_THRESHOLD) == 5 || (test_vcpu->requests & VCPU_REQ_EVENT));
+}
+END_TEST
+
 /* ---- requests ---- */
 
 START_TEST(request_goes_to_the_page_and_the_status)
@@ -316,6 +327,7 @@ int main(void)
                                   help_is_what_the_cpu_has,
                                   xapic_and_x2apic_are_never_virtualised_together,
                                   without_a_tpr_shadow_cr8_goes_on_exiting,
+                                  change_of_mode_asks_for_the_threshold_again,
                                   request_goes_to_the_page_and_the_status,
                                   level_vectors_exit_at_their_end,
                                   reset_forgets_requests,

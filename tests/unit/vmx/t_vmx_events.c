@@ -174,6 +174,16 @@ START_TEST(real_mode_exceptions_have_no_error_code)
 }
 END_TEST
 
+START_TEST(debug_exception_ends_the_shadow)
+{
+    vmwrite(VMCS_GUEST_RFLAGS, 2 | RFLAGS_IF | RFLAGS_TF);
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, BLOCK_STI | BLOCK_NMI);
+    inject(EVENT_EXCEPTION, X86_DB, false);
+    ck_assert_uint_eq(vmread(VMCS_ENTRY_INTR), info(INTR_EXCEPTION, X86_DB));
+    ck_assert_uint_eq(vmread(VMCS_GUEST_INTERRUPTIBILITY), BLOCK_NMI);
+}
+END_TEST
+
 START_TEST(windows_are_controls_that_close_again)
 {
     arch_vcpu_irq_window(test_vcpu, true);
@@ -185,6 +195,30 @@ START_TEST(windows_are_controls_that_close_again)
     vmx_window_exit(test_vmx, true);
     ck_assert_uint_eq(vmread(VMCS_PROC_CTLS), 0);
     ck_assert(test_vcpu->requests & VCPU_REQ_NMI);
+}
+END_TEST
+
+START_TEST(nmi_in_the_shadow_of_sti_waits_for_the_interrupt_window)
+{
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, BLOCK_STI);
+    ck_assert(!arch_vcpu_nmi_ready(test_vcpu));
+    arch_vcpu_nmi_window(test_vcpu, true);
+    ck_assert_uint_eq(vmread(VMCS_PROC_CTLS), PROC_IRQ_WINDOW);
+    /* It opens behind the shadow; whoever wants the NMI's looks again then. */
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmx_window_exit(test_vmx, false);
+    ck_assert_uint_eq(vmread(VMCS_PROC_CTLS), PROC_NMI_WINDOW);
+    ck_assert(test_vcpu->requests & VCPU_REQ_EVENT);
+    ck_assert(arch_vcpu_nmi_ready(test_vcpu));
+}
+END_TEST
+
+START_TEST(exception_that_ends_the_shadow_leaves_the_nmi_its_own_window)
+{
+    vmwrite(VMCS_GUEST_INTERRUPTIBILITY, BLOCK_STI);
+    inject(EVENT_EXCEPTION, X86_GP, true);
+    arch_vcpu_nmi_window(test_vcpu, true);
+    ck_assert_uint_eq(vmread(VMCS_PROC_CTLS), PROC_NMI_WINDOW);
 }
 END_TEST
 
@@ -225,7 +259,10 @@ int main(void)
                                   faults_combine_as_the_manual_says,
                                   exception_during_the_delivery_of_another_makes_a_double_fault,
                                   real_mode_exceptions_have_no_error_code,
+                                  debug_exception_ends_the_shadow,
                                   windows_are_controls_that_close_again,
+                                  nmi_in_the_shadow_of_sti_waits_for_the_interrupt_window,
+                                  exception_that_ends_the_shadow_leaves_the_nmi_its_own_window,
                                   closing_the_window_keeps_it_open_for_a_waiting_interrupt,
                                   reset_drops_everything};
     Suite *s = suite_create("vmx-events");
