@@ -56,8 +56,8 @@ static void check_timer(void)
     u32 a, b;
 
     count[0x40] = 0;
-    apic_timer_start(0x40, false, 5000000);
     t = rdtsc();
+    apic_timer_start(0x40, false, 5000000);
     while (count[0x40] == 0 && rdtsc() - t < tsc_hz * 5)
         window();
     us = (rdtsc() - t) * 1000 / (tsc_hz / 1000);
@@ -67,8 +67,8 @@ static void check_timer(void)
     check(count[0x40] == 1, "one-shot fires once");
     check(apic_read(APIC_TMCCT) == 0, "current count is 0 afterwards");
     count[0x40] = 0;
-    apic_timer_start(0x40, true, 2000000);
     t = rdtsc();
+    apic_timer_start(0x40, true, 2000000);
     while (count[0x40] < 10 && rdtsc() - t < tsc_hz * 10)
         window();
     us = (rdtsc() - t) * 1000 / (tsc_hz / 1000);
@@ -101,21 +101,24 @@ static void check_deadline(void)
         return;
     count[0x40] = 0;
     apic_write(APIC_LVT_TIMER, 0x40 | 2u << 17);
+    wrmsr(0x6e0, rdtsc() + 100 * tsc_hz);
+    check(rdmsr(0x6e0) != 0, "TSC deadline reads back while it waits");
     t = rdtsc();
     wrmsr(0x6e0, t + us_to_tsc(3000));
-    check(rdmsr(0x6e0) != 0, "TSC deadline reads back while it waits");
     while (count[0x40] == 0 && rdtsc() - t < tsc_hz * 5)
         window();
     us = (rdtsc() - t) * 1000 / (tsc_hz / 1000);
     check(count[0x40] == 1 && us >= 3000, "TSC deadline of 3 ms fired after %lu us", us);
     check(rdmsr(0x6e0) == 0, "TSC deadline is 0 after it fired");
-    wrmsr(0x6e0, rdtsc() + us_to_tsc(1000));
+    t = rdtsc() + us_to_tsc(200000);
+    wrmsr(0x6e0, t);
     wrmsr(0x6e0, 0);
-    delay_us(3000);
+    while (rdtsc() < t + us_to_tsc(3000))
+        pause();
     window();
     check(count[0x40] == 1, "writing 0 disarms it");
     wrmsr(0x6e0, 1);
-    for (t = rdtsc(); count[0x40] < 2 && rdtsc() - t < us_to_tsc(100000);)
+    for (t = rdtsc(); count[0x40] < 2 && rdtsc() - t < tsc_hz * 5;)
         window();
     check(count[0x40] == 2, "a deadline in the past fires at once");
     apic_timer_stop();

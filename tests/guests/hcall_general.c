@@ -346,7 +346,8 @@ static void check_offline(void)
     check(ap_result < 0, "a CPU cannot take itself off (%ld)", ap_result);
     check(hc(HC_OFFLINE_CPU, cpu2 | BIT(32), 0) == 0, "bits above 32 make it another id");
     n = ap_ticks;
-    delay_us(100000);
+    for (u64 end = rdtsc() + us_to_tsc(PATIENCE); ap_ticks == n && rdtsc() < end;)
+        pause();
     check(ap_ticks != n, "CPU 2 still runs");
     check(hc(HC_OFFLINE_CPU, cpu2, 0) == 0, "SOS_OFFLINE_CPU of CPU 2");
     n = ap_ticks;

@@ -9,6 +9,7 @@
 #define AP   9
 #define AP2  10
 #define WAKE 0x5f
+#define LAST 0x4f /* of lower priority than all others */
 #define NMI  2
 
 static struct uvm vm = {.base = BSP};
@@ -121,6 +122,18 @@ static bool got(unsigned vector, u32 want)
     return false;
 }
 
+/*
+ * Waits until vCPU `id` has taken all that was pending for it, however long its thread in the emulator is off
+ * its host CPU: of what is pending this comes last.
+ */
+static void settle(u32 id)
+{
+    u32 before = count[BSP + id][LAST];
+
+    if (msi(0xfee00000 | id << 12, LAST) != 0 || !wait_for(&count[BSP + id][LAST], before + 1, PATIENCE))
+        bail("vCPU %u takes no interrupt", id);
+}
+
 static void clear_counts(void)
 {
     memset((void *)count, 0, sizeof(count));
@@ -218,7 +231,7 @@ static void check_level(const char *state)
             pause();
         check(*c >= 5, "it comes again after each EOI (%s)", state);
         line(v - 0x68 + 20, LINE_LOW);
-        delay_us(2000);
+        settle(v - 0x68);
         n = *c;
         delay_us(5000);
         check(*c == n, "until the line is low (%s)", state);
@@ -281,7 +294,7 @@ static void check_pic(const char *state)
 
 /* ---- the user VM's own ---- */
 
-static u32 ipi_dest, ipi_low, ap_started;
+static volatile u32 ipi_dest, ipi_low, ap_started;
 
 static void user_ipi(void)
 {
@@ -354,6 +367,7 @@ void guest_main(void)
     service_init();
     for (unsigned v = 0x50; v < 0x70; v++)
         irq_set(v, on_irq);
+    irq_set(LAST, on_irq);
     for (unsigned v = 0x70; v < 0x80; v++)
         irq_set(v, on_pic);
     irq_set(NMI, on_irq);

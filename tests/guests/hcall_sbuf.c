@@ -65,6 +65,17 @@ static const struct trace_entry *find(struct sbuf *s, u64 event, u64 mask, u64 f
     return NULL;
 }
 
+/* The same, for an entry that another CPU writes: waits for it. */
+static const struct trace_entry *find_soon(struct sbuf *s, u64 event, u64 mask, u64 first)
+{
+    u64 end = rdtsc() + us_to_tsc(PATIENCE);
+    const struct trace_entry *e;
+
+    while ((e = find(s, event, mask, first)) == NULL && rdtsc() < end)
+        pause();
+    return e;
+}
+
 static void check_setup(u32 cpus)
 {
     struct sbuf *s = ring(16, 32, 0);
@@ -119,7 +130,7 @@ static void check_trace(void)
     uvm_make(&vm, key_uvm0, 0, 1, user_port);
     uvm_start(&vm);
     check(uvm_slot_is(&vm, 0, ST_PENDING, PATIENCE), "a user VM sends a request");
-    e = find(user, EV_IOREQ_SEND, 0, 0);
+    e = find_soon(user, EV_IOREQ_SEND, 0, 0); /* is written when the slot is PENDING already */
     check(e != NULL && e->payload[1] == 0x500 && e->id >> 56 == 3, "its CPU's ring has it, with the port");
     uvm_serve(&vm);
     uvm_pause(&vm); /* done is written on the user VM's CPU, which has stopped now */

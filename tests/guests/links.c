@@ -192,7 +192,7 @@ static void check_flow(void)
     } else {
         delay_us(20000);
         meet(31);
-        while (received < 30 && uart_until(port, U_LSR, LSR_DR, LSR_DR, SECOND))
+        while (received < 30 && uart_until(port, U_LSR, LSR_DR, LSR_DR, PATIENCE))
             good += inb(port + U_DATA) == uart_byte(received++);
         lsr = inb(port + U_LSR);
         check(good == 30 && (lsr & LSR_OE) == 0, "all 30 bytes arrive (%u, 0x%x)", good, lsr);

@@ -165,28 +165,42 @@ void clock_sample(u64 *tsc, u32 *pm)
     }
 }
 
+/*
+ * 50 ms of both clocks and of the local APIC's timer; false when the moments at which that timer was started
+ * and read are too uncertain (this CPU's thread in the emulator may have been off its host CPU just then).
+ */
+static bool measure_rates(void)
+{
+    const u32 span = 3579545 / 20;
+    u32 start, end, count;
+    u64 tsc, tsc_end, t0, t1, t2, t3, apic_tsc;
+
+    clock_sample(&tsc, &start);
+    t0 = rdtsc();
+    apic_write(APIC_TMICT, 0xffffffff);
+    t1 = rdtsc();
+    do {
+        pause();
+    } while (((pm_timer() - start) & 0xffffff) < span);
+    t2 = rdtsc();
+    count = 0xffffffff - apic_read(APIC_TMCCT);
+    t3 = rdtsc();
+    clock_sample(&tsc_end, &end);
+    apic_write(APIC_TMICT, 0);
+    apic_tsc = (t2 + t3 - t0 - t1) / 2;
+    tsc_hz = (tsc_end - tsc) * 3579545 / ((end - start) & 0xffffff);
+    apic_timer_hz = (u64)count * 16 * (tsc_hz / 1000) / (apic_tsc / 1000);
+    return t1 - t0 + t3 - t2 < apic_tsc / 200;
+}
+
 void time_init(void)
 {
-    const u32 span = 3579545 / 20; /* 50 ms */
-    u32 start, end, count;
-    u64 tsc, tsc_end, apic_tsc;
-
     if (acpi_pm_timer_port == 0)
         bail("no ACPI PM timer to calibrate with");
     apic_write(APIC_TDCR, 3);
     apic_write(APIC_LVT_TIMER, (u32)LVT_MASKED | 0x20);
-    clock_sample(&tsc, &start);
-    apic_write(APIC_TMICT, 0xffffffff);
-    apic_tsc = rdtsc();
-    do {
-        pause();
-    } while (((pm_timer() - start) & 0xffffff) < span);
-    count = 0xffffffff - apic_read(APIC_TMCCT);
-    apic_tsc = rdtsc() - apic_tsc;
-    clock_sample(&tsc_end, &end);
-    apic_write(APIC_TMICT, 0);
-    tsc_hz = (tsc_end - tsc) * 3579545 / ((end - start) & 0xffffff);
-    apic_timer_hz = (u64)count * 16 * (tsc_hz / 1000) / (apic_tsc / 1000);
+    for (int i = 0; i < 20 && !measure_rates(); i++)
+        ;
     if (tsc_hz < 1000000 || apic_timer_hz < 100000)
         bail("clocks do not run: tsc %lu Hz, apic timer %lu Hz", tsc_hz, apic_timer_hz);
 }

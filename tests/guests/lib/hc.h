@@ -87,7 +87,7 @@ void uvm_serve(struct uvm *vm);
 /* Answers one slot: completes and notifies. */
 void uvm_complete(struct uvm *vm, u32 vcpu);
 void uvm_notify(struct uvm *vm, u32 vcpu);
-/* Serves until *word is value (true) or the time is over. */
+/* Serves until *word has reached value (true; what is served may take it further) or the time is over. */
 bool uvm_until(struct uvm *vm, volatile u32 *word, u32 value, u64 us);
 /* Waits for a slot to be in the state, serving nothing. */
 bool uvm_slot_is(struct uvm *vm, u32 vcpu, u32 state, u64 us);

@@ -192,13 +192,13 @@ bool uvm_until(struct uvm *vm, volatile u32 *word, u32 value, u64 us)
     bool in_time = true;
 
     sti();
-    while (*word != value && in_time) {
+    while (*word < value && in_time) {
         uvm_serve(vm);
         pause();
         in_time = rdtsc() < end;
     }
     cli();
-    return *word == value;
+    return *word >= value;
 }
 
 bool uvm_slot_is(struct uvm *vm, u32 vcpu, u32 state, u64 us)
