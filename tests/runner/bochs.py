@@ -38,7 +38,7 @@ PAGE = 4096
 
 # Debian's Bochs has the debugger, which runs these commands: go, and when the machine stops, show where.
 DEBUGGER_SCRIPT = ["c", "r", "sreg", "creg", "q"]
-CONNECT_TIMEOUT = 30
+CONNECT_TIMEOUT = 120
 
 
 def version():

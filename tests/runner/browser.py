@@ -13,7 +13,7 @@ import time
 
 from common import Problem
 
-TIMEOUT = 60
+TIMEOUT = 240
 
 
 class Browser:
@@ -35,8 +35,12 @@ class Browser:
             for end in (to_read, to_write, *ends):
                 os.close(end)
         self.buffer, self.number, self.session = b"", 0, None
-        self.complaints, self.requests, self.loaded = [], [], False
-        self._attach()
+        self.complaints, self.requests, self.loaded = [], [], set()
+        try:
+            self._attach()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self):
         return self
@@ -52,11 +56,17 @@ class Browser:
         shutil.rmtree(self.profile, ignore_errors=True)
 
     def _attach(self):
-        targets = self.call("Target.getTargets")["targetInfos"]
-        page = next(target for target in targets if target["type"] == "page")
-        self.session = self.call("Target.attachToTarget", targetId=page["targetId"], flatten=True)["sessionId"]
+        until = time.monotonic() + TIMEOUT
+        pages = []
+        while not pages:  # it answers before it has opened its first page
+            if time.monotonic() > until:
+                raise TimeoutError("the browser has no page after %d s" % TIMEOUT)
+            time.sleep(0.05)
+            pages = [target for target in self.call("Target.getTargets")["targetInfos"] if target["type"] == "page"]
+        self.session = self.call("Target.attachToTarget", targetId=pages[0]["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Accessibility", "DOM"):
             self.call(domain + ".enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
 
     def _receive(self, until):
         while b"\0" not in self.buffer:
@@ -72,8 +82,8 @@ class Browser:
 
     def _note(self, message):
         method, params = message.get("method"), message.get("params", {})
-        if method == "Page.loadEventFired":
-            self.loaded = True
+        if method == "Page.lifecycleEvent" and params["name"] == "load":
+            self.loaded.add(params["loaderId"])
         elif method == "Network.requestWillBeSent":
             self.requests.append(params["request"]["url"])
         elif method == "Log.entryAdded":
@@ -104,10 +114,11 @@ class Browser:
         """Loads a file into a window of that size and waits until it is there."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
-        self.complaints, self.requests, self.loaded = [], [], False
-        self.call("Page.navigate", url="file://" + path)
+        self.complaints, self.requests, self.loaded = [], [], set()
+        # The load of this very document: that of the empty first page may be told late.
+        loader = self.call("Page.navigate", url="file://" + path)["loaderId"]
         until = time.monotonic() + TIMEOUT
-        while not self.loaded:
+        while loader not in self.loaded:
             self._note(self._receive(until))
 
     def run(self, script):

@@ -35,6 +35,11 @@ def module_overrides(texts):
     return overrides
 
 
+def forget_setup(folder):
+    """Before a build folder without build.ninja is set up: what an interrupted set-up left, with which meson would do nothing."""
+    shutil.rmtree(os.path.join(folder, "meson-private"), ignore_errors=True)
+
+
 class Build:
     """One configured build folder. compiler: gcc or clang."""
 
@@ -74,7 +79,7 @@ class Build:
         if ready:
             command.insert(2, "--wipe")
         else:
-            shutil.rmtree(self.path("meson-private"), ignore_errors=True)  # of a set-up that failed: meson would refuse it
+            forget_setup(self.dir)
         run_logged(command, os.path.join(BUILD, "logs", self.name + "-setup.log"), "configuring " + self.name, env=env)
         os.makedirs(self.logs, exist_ok=True)
         with open(recorded, "w", encoding="utf-8") as file:
@@ -164,6 +169,7 @@ def build_tool(target, quiet=False):
         fcntl.flock(lock, fcntl.LOCK_EX)
         logs = os.path.join(BUILD, "logs")
         if not os.path.exists(os.path.join(where, "build.ninja")):
+            forget_setup(where)
             run_logged(["meson", "setup", where, ROOT, "-Dhypervisor=false", "-Dunit=false"], os.path.join(logs, "tools-setup.log"),
                        "configuring the tools", quiet=quiet)
         run_logged(["ninja", "-C", where, target], os.path.join(logs, "tools-build.log"), "building " + os.path.basename(target), quiet=quiet)

@@ -8,13 +8,14 @@ import re
 import subprocess
 import unittest
 
-from build import Build, build_bhc, failure_text, valid_pairs
+from build import Build, build_bhc, failure_text, forget_setup, valid_pairs
 from common import BUILD, BUILD_SPACE, DEFAULT_BOARD, DEFAULT_SCENARIO, PYTHON, ROOT, need_space, run_logged, tail
 from harness import Failure, Test, need
 
 LOGS = os.path.join(BUILD, "logs")
 TIDY_CONFIG = os.path.join(ROOT, "tests/lint/clang-tidy.yaml")
 UNIT_DIR = os.path.join(BUILD, "unit")
+PATIENCE = 10  # how many times longer than they say unit tests may take
 
 
 def sources(*folders, suffixes=(".c", ".h")):
@@ -307,6 +308,7 @@ def unit_tests():
     """All of meson's tests under the sanitizers; counts Check's own figures where a program prints them."""
     need_space(UNIT_DIR, BUILD_SPACE, "the unit tests")
     if not os.path.exists(os.path.join(UNIT_DIR, "build.ninja")):
+        forget_setup(UNIT_DIR)
         run_logged(["meson", "setup", UNIT_DIR, ROOT, "-Dhypervisor=false", "-Dunit=true"], os.path.join(LOGS, "unit-setup.log"),
                    "configuring the unit tests", quiet=True)
     log = os.path.join(LOGS, "unit-build.log")
@@ -315,7 +317,9 @@ def unit_tests():
         file.write(done.stdout)
     if done.returncode != 0:
         raise Failure(failure_text("the unit tests", done.stdout.decode("utf-8", "replace"), log))
-    done = subprocess.run(["meson", "test", "-C", UNIT_DIR, "--no-rebuild"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    # Time limits are for what hangs, not for a busy machine: meson's and Check's own.
+    done = subprocess.run(["meson", "test", "-C", UNIT_DIR, "--no-rebuild", "--timeout-multiplier=%d" % PATIENCE], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False, env=dict(os.environ, CK_TIMEOUT_MULTIPLIER=str(PATIENCE)))
     path = os.path.join(UNIT_DIR, "meson-logs/testlog.json")
     need(os.path.exists(path), "meson test left no log:\n" + tail(done.stdout.decode("utf-8", "replace"), 20))
     passed, problems, names = 0, [], 0

@@ -8,7 +8,7 @@ import qemu
 from common import write_file
 from run import channels_of
 
-SHELL_TIMEOUT = 60
+SHELL_TIMEOUT = 120
 LAST_WORDS_TIMEOUT = 10
 
 
@@ -78,7 +78,7 @@ class Session:
     def since(self, who, mark=0):
         return self.machine.since(self.channel[who], mark)
 
-    def expect(self, who, pattern, timeout=120, mark=0):
+    def expect(self, who, pattern, timeout=300, mark=0):
         return self.machine.expect(self.channel[who], pattern, timeout, mark)
 
     def type(self, who, text):
@@ -97,13 +97,15 @@ class Session:
         need(found, "vm_list does not show %s" % name)
         return found.group(1)
 
-    def control(self, command, name, state, timeout=120):
+    def control(self, command, name, state, timeout=300):
         """vm_start, vm_stop or vm_restart, and waits until the hypervisor says that the VM is `state` (started or off)."""
         mark = self.mark()
         self.type("hypervisor", "%s %s\r" % (command, name))
+        # What is said may come before the command's prompt, which the next command would then take for its own.
+        self.expect("hypervisor", r"bulkhead> ", timeout, mark)
         self.expect("hypervisor", r"vm %s: %s" % (name, state), timeout, mark)
 
-    def tap(self, who, timeout=180):
+    def tap(self, who, timeout=400):
         """Waits for the end of a TAP program; the number of its checks. Fails with the lines that are not ok."""
         def finished():
             return (re.search(r"^(1\.\.(\d+)|Bail out!.*)\n", self.machine.text[self.channel[who]], re.MULTILINE) or
@@ -118,7 +120,7 @@ class Session:
         need(passed == int(found.group(2)) and passed > 0, "the plan says %s checks, %d passed" % (found.group(2), passed))
         return passed
 
-    def neighbour_sound(self, beats=10, who="neighbour", timeout=120):
+    def neighbour_sound(self, beats=10, who="neighbour", timeout=300):
         """The neighbour goes on for some heartbeats, none was missed since it started, and it noticed nothing."""
         channel = self.channel[who]
         before = len(re.findall(r"^neighbour ok \d+$", self.since(who), re.MULTILINE))

@@ -13,7 +13,7 @@ HOSTILE_SECONDS = {"qemu": 20, "bochs": 3}
 
 def plain(session):
     """A TAP program that runs by itself."""
-    return session.tap("subject", timeout=240)
+    return session.tap("subject")
 
 
 def general(session):
@@ -63,7 +63,7 @@ def hostile(session):
     seed, seconds = hostile_run(session.config["emulator"]["kind"])
     session.expect("subject", r"^hostile: seed and seconds\?$")
     session.type("subject", "%d %d\r" % (seed, seconds))
-    return session.tap("subject", timeout=10 * seconds + 120)
+    return session.tap("subject", timeout=20 * seconds + 200)
 
 
 # Program, scenario, board, judge.
@@ -78,6 +78,7 @@ PROGRAMS = [
     ("hcall_restart", "hcall-test", DEFAULT_BOARD, restart),
     ("hcall_eight", "hcall-test-8", "qemu-q35-12", plain),
     ("hcall_hsm", "hcall-test-hsm", DEFAULT_BOARD, plain),
+    ("hcall_dm", "hcall-test-hsm", DEFAULT_BOARD, plain),
     ("hostile", "hcall-test", DEFAULT_BOARD, hostile),
 ]
 

@@ -71,12 +71,18 @@ def start(boot, name, options="", shows="bulkhead: %s ready"):
     relayed(boot, name, shows % name if "%s" in shows else shows, mark)
 
 
+def gone(boot, name):
+    """Waits until a user VM's device model is gone: the process itself, which closes its sockets before it gives its memory back and before
+    it takes away their names, which the next one's sockets have too."""
+    wait_until("the end of the device model of " + name,
+               lambda: boot.status("service", "ps -o args | grep -q '^dm --name %s '" % name)[0] != 0)
+
+
 def stop(boot, name):
     """Ends a user VM and waits until its device model is gone."""
     code, text = boot.status("service", "uvm stop %s" % name)
     need(code == 0, "uvm stop %s says: %s" % (name, text))
-    wait_until("the end of the device model of " + name,
-               lambda: boot.status("service", "pidof dm >/dev/null && uvm status %s >/dev/null 2>&1" % name)[0] != 0)
+    gone(boot, name)
 
 
 def memory(boot):
@@ -93,12 +99,23 @@ def memory(boot):
     return {"free": free, "huge": (huge_free, huge), "pinned": acquired - released}
 
 
-def nothing_lost(boot, before):
-    """All that the user VMs had comes back. Frees may be deferred (RCU, work queues), so this waits; what is lost stays lost."""
+def nothing_used(boot):
+    """Waits until user VMs have no memory any more; memory() then. Frees may be deferred (RCU, work queues)."""
     end = time.monotonic() + 60
     while True:
-        after = memory(boot)
-        if after["huge"] == before["huge"] and after["pinned"] == before["pinned"] and before["free"] - after["free"] <= LEAK_KB:
+        now = memory(boot)
+        if now["huge"][0] == now["huge"][1] and now["pinned"] == 0:
+            return now
+        need(time.monotonic() < end, "no user VM is there, but pages are in use (free in kB, huge pages, pages pinned): %r" % now)
+        time.sleep(2)
+
+
+def nothing_lost(boot, before):
+    """All that the user VMs had comes back. Frees may be deferred, so this waits; what is lost stays lost."""
+    end = time.monotonic() + 60
+    while True:
+        after = nothing_used(boot)
+        if after["huge"] == before["huge"] and before["free"] - after["free"] <= LEAK_KB:
             return
         need(time.monotonic() < end, "the service VM's memory (free in kB, huge pages, pages pinned): %r before, %r after" % (before, after))
         time.sleep(2)
@@ -132,7 +149,7 @@ def user_shell():
 def user_reboot():
     """A reboot from inside the user VM starts it anew; the service VM does not notice."""
     mark = shared.get().mark("service")
-    in_user_vm(shared, "uvm0", ["{ (sleep 1; reboot -f) & }"])
+    in_user_vm(shared, "uvm0", ["{ (sleep 3; reboot -f) & }"])  # when nobody is attached any more
     relayed(shared, "uvm0", "bulkhead: uvm0 ready", mark)
     need(in_user_vm(shared, "uvm0", ["nproc"]) == ["2"], "uvm0 does not have 2 CPUs after its reboot")
     return 2
@@ -153,9 +170,9 @@ def pause_reset():
 def user_poweroff():
     """The user VM powers itself off: its device model ends, its slot is free, and it can be started again."""
     mark = shared.get().mark("service")
-    in_user_vm(shared, "uvm0", ["{ (sleep 1; poweroff -f) & }"])
-    shared.get().expect("service", r"^dm: uvm0 is off$", 120, mark)
-    wait_until("the end of the device model", lambda: status_of(shared, "uvm0") is None)
+    in_user_vm(shared, "uvm0", ["{ (sleep 3; poweroff -f) & }"])  # when nobody is attached any more
+    shared.get().expect("service", r"dm: uvm0 is off$", 120, mark)  # it may come behind the shell's prompt
+    gone(shared, "uvm0")
     need(shared.get().vm_state("uvm0") == "off", "vm_list does not say that uvm0 is off")
     start(shared, "uvm0")
     stop(shared, "uvm0")
@@ -164,8 +181,7 @@ def user_poweroff():
 
 def cycles():
     """Twenty times create, start, pause, reset, destroy: all memory comes back."""
-    before = memory(shared)
-    need(before["huge"][0] == before["huge"][1] and before["pinned"] == 0, "pages are in use before the cycles: %r" % before)
+    before = nothing_used(shared)
     for i in range(CYCLES):
         start(shared, "uvm0", EARLY % "uvm0", "Linux version")
         need("paused" in shared.command("service", "uvm pause uvm0"), "cycle %d: it does not pause" % i)
@@ -179,7 +195,7 @@ def cycles():
 
 def small_pages():
     """A user VM from ordinary pages: tens of thousands of regions in one call."""
-    before = memory(shared)
+    before = nothing_used(shared)
     start(shared, "uvm0", "--small-pages")
     need(in_user_vm(shared, "uvm0", ["hostname"]) == ["uvm0"], "uvm0 does not answer")
     stop(shared, "uvm0")
@@ -236,8 +252,7 @@ def two_user_vms():
     left = re.match(r"ok (\w+):", shared.command("service", "uvm list 2>/dev/null")).group(1)
     need(in_user_vm(shared, left, ["hostname"]) == [left], "the user VM that is left does not answer")
     stop(shared, left)
-    after = memory(shared)
-    need(after["huge"][0] == after["huge"][1] and after["pinned"] == 0, "pages are lost after a device model was killed: %r" % after)
+    nothing_used(shared)
     return 9
 
 
@@ -273,7 +288,7 @@ def service_reboot():
     session.expect("rtos0", r"^rtos0: \d+ ticks at 100 Hz$", 60, asked)
     seen = [int(n) for n in re.findall(r"^rtos0: (\d+) ticks$", session.since("rtos0", beats), re.MULTILINE)]
     passed = time.monotonic() - began
-    need(len(seen) >= passed // 10, "rtos0 reported its ticks %d times in %d s" % (len(seen), passed))
+    need(len(seen) >= passed // 20, "rtos0 reported its ticks %d times in %d s" % (len(seen), passed))
     need(all(later > earlier for earlier, later in zip(seen, seen[1:])), "rtos0's count does not only grow: %s" % seen)
     session.expect("service", r"^service# ", 60, mark)
     need(in_user_vm(hybrid, "uvm0", ["hostname"]) == ["uvm0"], "uvm0 does not answer after the service VM's reboot")
@@ -286,7 +301,7 @@ def service_stop():
     session.control("vm_stop", "service", "off")
     need(session.vm_state("uvm0") == "off", "uvm0 outlived its service VM")
     beats = session.mark("rtos0")
-    session.expect("rtos0", r"^rtos0: \d+ ticks$(?:.|\n)*^rtos0: \d+ ticks$", 120, beats)
+    session.expect("rtos0", r"^rtos0: \d+ ticks$(?:.|\n)*^rtos0: \d+ ticks$", 300, beats)
     mark = session.mark("service")
     session.control("vm_start", "service", "started")
     relayed(hybrid, "uvm0", "bulkhead: uvm0 ready", mark)

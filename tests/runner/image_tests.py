@@ -53,7 +53,7 @@ def boots(firmware, scenario):
         if firmware == "uefi":
             where["firmware"] = image.uefi_files(build)
         with Session(build, "disk-" + firmware, where=where) as session:
-            wait_ready(session.machine, session.config, 120, report=lambda _: None)
+            wait_ready(session.machine, session.config, 800, report=lambda _: None)
             need(re.search(r"started by multiboot2", session.since("hypervisor")), "the log does not say multiboot2")
         return 3
     return run

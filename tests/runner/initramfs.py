@@ -27,6 +27,8 @@ for word in $(cat /proc/cmdline); do
   esac
 done
 hostname "$name"
+# From now on the console is the shell's: a kernel message could come in the middle of any line (dmesg has them all).
+dmesg -n 3
 echo "bulkhead: $name ready"
 """
 
@@ -51,6 +53,8 @@ echo 128 >/proc/sys/vm/nr_hugepages
 # I/O requests arrive at CPU 0. The driver's work queue and the device models stay there, or each request would be handed from CPU to CPU.
 echo 1 >/sys/devices/virtual/workqueue/cpumask
 [ -c /dev/acrn_hsm ] || echo "$name: there is no /dev/acrn_hsm: the driver did not find its hypervisor"
+# From now on the console is the shell's: a kernel message could come in the middle of any line (dmesg has them all).
+dmesg -n 3
 echo "bulkhead: $name ready"
 [ "$first" = no ] || uvm start "$first"
 """

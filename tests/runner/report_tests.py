@@ -162,7 +162,7 @@ def command():
     script = os.path.join(ROOT, "tests/runner/main.py")
 
     def run(*arguments):
-        return subprocess.run(["/usr/bin/python3", "-B", script, "report", *arguments], capture_output=True, timeout=300, check=False)
+        return subprocess.run(["/usr/bin/python3", "-B", script, "report", *arguments], capture_output=True, timeout=1500, check=False)
     made = build.Build("qemu-q35", "hybrid")
     done = run("hybrid", "--text")
     with open(made.path("gen/config/report.txt"), "rb") as file:

@@ -94,7 +94,11 @@ def fetch_kernel(package, version):
         os.replace(os.path.join(boot, images[0]), os.path.join(ready, "vmlinuz"))
         if not os.path.exists(vmlinuz):
             shutil.rmtree(target, ignore_errors=True)
-            os.replace(ready, target)
+            try:
+                os.replace(ready, target)
+            except OSError:
+                if not os.path.exists(vmlinuz):  # else another run was a moment earlier
+                    raise
     return vmlinuz
 
 

@@ -17,6 +17,7 @@ class Tally:
         self.passed = self.failed = 0
         self.failures = []
         self.running = {}
+        self.stopped = False  # the runner is to end: no further test begins
 
     def note(self, test, seconds, passed, problem):
         with self.lock:
@@ -81,10 +82,16 @@ def run_group(tests, tally):
 
     def run_job(job):
         for test in job:
-            run_one(test, tally)
+            if not tally.stopped:
+                run_one(test, tally)
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        for job in sorted(jobs.values(), key=lambda job: job[0].chain is None):
-            pool.submit(run_job, job)
+        futures = [pool.submit(run_job, job) for job in sorted(jobs.values(), key=lambda job: job[0].chain is None)]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:  # Ctrl-C, SIGTERM, or nobody reads the output any more
+            tally.stopped = True
+            raise
 
 
 def run_all(tests):
