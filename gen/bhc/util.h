@@ -3,9 +3,8 @@
 #ifndef BHC_UTIL_H
 #define BHC_UTIL_H
 
-#include <stdio.h>
-
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <lib/types.h>
 

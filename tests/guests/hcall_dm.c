@@ -189,18 +189,6 @@ static bool configuration(volatile struct io_request *r)
 
 /* ---- the device model ---- */
 
-static long line(u32 gsi, u32 op)
-{
-    return hc(HC_SET_IRQLINE, vm.id, gsi | (u64)op << 32);
-}
-
-static long msi(u64 addr, u64 data)
-{
-    struct msi_entry m = {addr, data};
-
-    return hcp(HC_INJECT_MSI, vm.id, &m);
-}
-
 static void port_access(volatile struct io_request *r)
 {
     u32 v = (u32)r->value;
@@ -209,7 +197,7 @@ static void port_access(volatile struct io_request *r)
         strange++;
         r->value = ~(u32)0;
     } else if (r->address == PORT_ACK) {
-        strange += line(20, LINE_LOW) != 0;
+        strange += uvm_line(&vm, 20, LINE_LOW) != 0;
         acks++;
     } else if (r->address == PORT_SAYS) {
         says = v;
@@ -459,7 +447,8 @@ static void check_making(void)
     check(give_memory(), "SET_MEMORY_REGIONS: low memory, firmware below 4 GiB, high memory");
     check_states(0);
     check_states(1);
-    check(line(16, LINE_LOW) == 0 && line(9, LINE_LOW) == 0, "lines fall before the VM runs");
+    check(uvm_line(&vm, 16, LINE_LOW) == 0 && uvm_line(&vm, 9, LINE_LOW) == 0,
+          "lines fall before the VM runs");
     *(u32 *)seen_at(5 * HUGE + 0x1234) = 0xfeedf00d;
     *(u64 *)(high + 0x100) = 0x0123456789abcdef;
     check(boot_bzimage() == 0 && uvm_start(&vm) == 0, "SET_VCPU_REGS as for a bzImage, START_VM");
@@ -484,11 +473,10 @@ static void check_machine(void)
 
 static void check_interrupts(void)
 {
-    struct msi_entry wake = {0xfee03000, VEC_WAKE};
-
-    check(line(2, LINE_PULSE_UP) == 0 && until(&count[VEC_TIMER], 1), "GSI 2 pulses: the PIT's interrupt");
-    check(line(20, LINE_HIGH) == 0 && until(&acks, 1), "GSI 20 rises: INTx");
-    check(msi(0xfee03000, VEC_MSI) == 0 && until(&count[VEC_MSI], 1), "INJECT_MSI by APIC id");
+    check(uvm_line(&vm, 2, LINE_PULSE_UP) == 0 && until(&count[VEC_TIMER], 1),
+          "GSI 2 pulses: the PIT's interrupt");
+    check(uvm_line(&vm, 20, LINE_HIGH) == 0 && until(&acks, 1), "GSI 20 rises: INTx");
+    check(uvm_msi(&vm, 0xfee03000, VEC_MSI) == 0 && until(&count[VEC_MSI], 1), "INJECT_MSI by APIC id");
     check(count[VEC_LEVEL] == 1, "INTx fell inside the request that ended it (%u)", count[VEC_LEVEL]);
     go = 8;
     if (idle_port) {
@@ -496,7 +484,7 @@ static void check_interrupts(void)
         delay_us(2000);
         serve();
         check(slept == 0, "and sleeps, with interrupts off");
-        check(hcp(HC_INJECT_MSI, vm.id, &wake) == 0 && until(&slept, 1), "an interrupt ends the sleep");
+        check(uvm_msi(&vm, 0xfee03000, VEC_WAKE) == 0 && until(&slept, 1), "an interrupt ends the sleep");
         check(until(&count[VEC_WAKE], 1), "and comes when it lets it");
     }
     check(until(&stage, 10) && strange == 0, "no access was unexpected (%u)", strange);
@@ -512,7 +500,8 @@ static void check_ends(u32 how, const char *name)
     last_notify = 1;
     vm_clear();
     check(last_notify == 0, "the notification to a paused VM is accepted");
-    check(line(16, LINE_LOW) == 0 && line(20, LINE_LOW) == 0, "lines fall while it is paused");
+    check(uvm_line(&vm, 16, LINE_LOW) == 0 && uvm_line(&vm, 20, LINE_LOW) == 0,
+          "lines fall while it is paused");
     check(uvm_reset(&vm) == 0 && vm.slot[0].processed == ST_FREE, "RESET_VM frees the slot");
     suspend = RUNS;
 }
@@ -534,7 +523,7 @@ static void check_life(void)
     check(boot_elf() == 0 && uvm_start(&vm) == 0 && until(&says, 0x5c), "it starts as an ELF image");
     check(uvm_pause(&vm) == 0 && uvm_reset(&vm) == 0, "PAUSE_VM, RESET_VM");
     check(boot_bzimage() == 0 && uvm_start(&vm) == 0 && until(&suspend, POWERS_OFF), "it powers itself off");
-    check(uvm_pause(&vm) == 0 && line(20, LINE_LOW) == 0, "PAUSE_VM");
+    check(uvm_pause(&vm) == 0 && uvm_line(&vm, 20, LINE_LOW) == 0, "PAUSE_VM");
     check(uvm_pause(&vm) == 0 && uvm_destroy(&vm) == 0, "PAUSE_VM again, DESTROY_VM");
     check(create("acrn-vm", BIT(3) | BIT(4)) && vm.vcpus == 2, "the same name can be created at once");
     check(!create("acrn-vm", BIT(3)), "but not while it lives");

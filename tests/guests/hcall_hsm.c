@@ -108,15 +108,13 @@ static void make(const u8 key[16], u64 flags, u64 affinity, void (*fn)(void))
 
 static void check_affinity(void)
 {
-    struct msi_entry m = {0xfee04000, 0x50};
-
     ready = 0;
     go = 4;
     make(key_uvm0, 0, BIT(3) | BIT(4), user_first);
     check(uvm_start(&vm) == 0 && uvm_until(&vm, &ready, 2, PATIENCE), "both vCPUs run");
     check(user_ids[8] == 3 && user_ids[9] == 4, "their local APIC ids are the CPUs' (%u, %u)", user_ids[8],
           user_ids[9]);
-    check(hcp(HC_INJECT_MSI, vm.id, &m) == 0 && wait_for(&got_irq[9], 1, PATIENCE) && got_irq[8] == 0,
+    check(uvm_msi(&vm, 0xfee04000, 0x50) == 0 && wait_for(&got_irq[9], 1, PATIENCE) && got_irq[8] == 0,
           "an MSI goes by them");
     check(uvm_destroy(&vm) == 0, "destroyed while running");
     ready = go = 0;

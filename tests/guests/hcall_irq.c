@@ -79,27 +79,24 @@ static void user_bsp(void)
 
 static void user_does(void (*fn)(void))
 {
-    struct msi_entry wake = {0xfee00000, WAKE};
     u32 want = seq + 1;
 
     command = fn;
     seq = want;
     if (halts)
-        hcp(HC_INJECT_MSI, vm.id, &wake);
+        uvm_msi(&vm, 0xfee00000, WAKE);
     if (!uvm_until(&vm, &ack, want, PATIENCE))
         bail("the user VM does not answer");
 }
 
 static long msi(u64 addr, u64 data)
 {
-    struct msi_entry m = {addr, data};
-
-    return hcp(HC_INJECT_MSI, vm.id, &m);
+    return uvm_msi(&vm, addr, data);
 }
 
 static long line(u32 gsi, u32 op)
 {
-    return hc(HC_SET_IRQLINE, vm.id, gsi | (u64)op << 32);
+    return uvm_line(&vm, gsi, op);
 }
 
 /* The counts for a vector in all vCPUs, one per byte: bsp | ap << 8 | ap2 << 16. */

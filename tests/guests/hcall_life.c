@@ -75,9 +75,7 @@ static long do_irqline(void)
 }
 static long do_msi(void)
 {
-    struct msi_entry m = {0xfee00000, 0x60};
-
-    return hcp(HC_INJECT_MSI, vm.id, &m);
+    return uvm_msi(&vm, 0xfee00000, 0x60);
 }
 static long do_regions(void)
 {

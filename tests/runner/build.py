@@ -40,6 +40,16 @@ def forget_setup(folder):
     shutil.rmtree(os.path.join(folder, "meson-private"), ignore_errors=True)
 
 
+def set_up_host_programs(folder, option, quiet):
+    """Sets up a build folder of programs for this machine, unless it is."""
+    if os.path.exists(os.path.join(folder, "build.ninja")):
+        return
+    name = os.path.basename(folder)
+    forget_setup(folder)
+    run_logged(["meson", "setup", folder, ROOT, "-Dhypervisor=false", option], os.path.join(BUILD, "logs", name + "-setup.log"),
+               "configuring the build folder '%s'" % name, quiet=quiet)
+
+
 class Build:
     """One configured build folder. compiler: gcc or clang."""
 
@@ -167,12 +177,8 @@ def build_tool(target, quiet=False):
     os.makedirs(where, exist_ok=True)
     with open(os.path.join(BUILD, ".tools.lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        logs = os.path.join(BUILD, "logs")
-        if not os.path.exists(os.path.join(where, "build.ninja")):
-            forget_setup(where)
-            run_logged(["meson", "setup", where, ROOT, "-Dhypervisor=false", "-Dunit=false"], os.path.join(logs, "tools-setup.log"),
-                       "configuring the tools", quiet=quiet)
-        run_logged(["ninja", "-C", where, target], os.path.join(logs, "tools-build.log"), "building " + os.path.basename(target), quiet=quiet)
+        set_up_host_programs(where, "-Dunit=false", quiet)
+        run_logged(["ninja", "-C", where, target], os.path.join(BUILD, "logs", "tools-build.log"), "building " + os.path.basename(target), quiet=quiet)
     return os.path.join(where, target)
 
 

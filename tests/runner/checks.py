@@ -5,10 +5,12 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import unittest
 
-from build import Build, build_bhc, failure_text, forget_setup, valid_pairs
+from build import Build, build_bhc, failure_text, set_up_host_programs, valid_pairs
 from common import BUILD, BUILD_SPACE, DEFAULT_BOARD, DEFAULT_SCENARIO, PYTHON, ROOT, need_space, run_logged, tail
 from harness import Failure, Test, need
 
@@ -37,14 +39,25 @@ def run_tool(command, what, cwd=ROOT):
     return output
 
 
+def finds_nothing(lint):
+    """A lint of tests/lint has something to check and nothing to complain of."""
+    output = run_tool([PYTHON, "tests/lint/%s.py" % lint], lint + " lint")
+    need(re.search(r"^[1-9]\d+ (files|functions) checked, 0 complaints$", output, re.MULTILINE), output)
+
+
+def complaints(lint, tree):
+    """What it says of a tree with breaches, which it must refuse."""
+    done = subprocess.run([PYTHON, os.path.join(ROOT, "tests/lint/%s.py" % lint), tree], stdout=subprocess.PIPE, check=False)
+    need(done.returncode == 1, "it accepts a tree full of breaches")
+    return done.stdout.decode()
+
+
 def layers():
-    output = run_tool([PYTHON, "tests/lint/layers.py"], "layer lint")
-    need(re.search(r"^[1-9]\d+ files checked, 0 complaints$", output, re.MULTILINE), output)
+    finds_nothing("layers")
 
 
 def layer_lint_bites():
     """The layer lint finds each kind of breach in a tree made for it."""
-    import tempfile
     breaches = {
         "src/core/bad.c": ('#include "x86/hw/cpu.h"\n', "core-impl may not include hw"),
         "src/hcall/bad.c": ('#include "x86/guest/emul.h"\n', "hcall may not include guest"),
@@ -60,22 +73,18 @@ def layer_lint_bites():
             os.makedirs(os.path.dirname(os.path.join(work, path)), exist_ok=True)
             with open(os.path.join(work, path), "w", encoding="utf-8") as file:
                 file.write(breaches[path][0] if path in breaches else "")
-        done = subprocess.run([PYTHON, os.path.join(ROOT, "tests/lint/layers.py"), work], stdout=subprocess.PIPE, check=False)
-        output = done.stdout.decode()
-        need(done.returncode == 1, "it accepts a tree full of breaches")
+        output = complaints("layers", work)
         for path, (_, text) in breaches.items():
             need(re.search(re.escape(path) + r":\d+: .*" + text, output), "it does not find %s in %s" % (text, path))
     return len(breaches)
 
 
 def vendor():
-    output = run_tool([PYTHON, "tests/lint/vendor.py"], "vendor lint")
-    need(re.search(r"^[1-9]\d+ files checked, 0 complaints$", output, re.MULTILINE), output)
+    finds_nothing("vendor")
 
 
 def vendor_lint_bites():
     """The vendor lint finds each way in which code could choose by vendor, and leaves the backends alone."""
-    import tempfile
     breaches = {
         "src/core/a.c": "int f(void) { return cfg_board.vendor == 0; }\n",
         "src/x86/vdev/b.c": "#ifdef WITH_VMX\n#endif\n",
@@ -94,9 +103,7 @@ def vendor_lint_bites():
             os.makedirs(os.path.dirname(os.path.join(work, path)), exist_ok=True)
             with open(os.path.join(work, path), "w", encoding="utf-8") as file:
                 file.write(text)
-        done = subprocess.run([PYTHON, os.path.join(ROOT, "tests/lint/vendor.py"), work], stdout=subprocess.PIPE, check=False)
-        output = done.stdout.decode()
-        need(done.returncode == 1, "it accepts a tree full of breaches")
+        output = complaints("vendor", work)
         for path in breaches:
             need(path + ":" in output, "it does not find the breach in " + path)
         for path in sound:
@@ -106,11 +113,7 @@ def vendor_lint_bites():
 
 def contract():
     """docs/ARCHITECTURE.md shows the contract as it is; and that lint notices when it does not."""
-    import shutil
-    import tempfile
-    lint = os.path.join(ROOT, "tests/lint/contract.py")
-    output = run_tool([PYTHON, lint], "contract lint")
-    need(re.search(r"^[1-9]\d+ functions checked, 0 complaints$", output, re.MULTILINE), output)
+    finds_nothing("contract")
     changes = [("docs/ARCHITECTURE.md", "`_set_boot_state`", "`_set_state`", "arch_vcpu_set_boot_state stands in no row"),
                ("docs/ARCHITECTURE.md", "`svm/npt.c`", "`svm/ntp.c`", "svm/ntp.c, which does not exist"),
                ("src/x86/vmx/vcpu.c", "arch_vcpu_refuse(", "vmx_refuse(", "arch_vcpu_refuse is not defined where its row says")]
@@ -124,8 +127,7 @@ def contract():
                 file.seek(0)
                 file.truncate()
                 file.write(text.replace(old, new))
-            done = subprocess.run([PYTHON, lint, work], stdout=subprocess.PIPE, check=False)
-            need(done.returncode == 1 and complaint in done.stdout.decode(), "it does not say \"%s\"" % complaint)
+            need(complaint in complaints("contract", work), "it does not say \"%s\"" % complaint)
     return 1 + len(changes)
 
 
@@ -273,8 +275,6 @@ SAME = ["src/bulkhead.elf", "src/bulkhead.elf32", "gen/resolved.xml", "gen/manif
 def same_bytes(compiler):
     """Two builds from nothing, of two copies of the source tree (nobody edits those meanwhile), one with the build inside and one with it apart: every byte of the image, debug
     information included, and of everything generated is the same."""
-    import shutil
-    import tempfile
     os.makedirs(BUILD, exist_ok=True)
     work = tempfile.mkdtemp(prefix="same-", dir=BUILD)
     try:
@@ -307,10 +307,7 @@ def same_bytes(compiler):
 def unit_tests():
     """All of meson's tests under the sanitizers; counts Check's own figures where a program prints them."""
     need_space(UNIT_DIR, BUILD_SPACE, "the unit tests")
-    if not os.path.exists(os.path.join(UNIT_DIR, "build.ninja")):
-        forget_setup(UNIT_DIR)
-        run_logged(["meson", "setup", UNIT_DIR, ROOT, "-Dhypervisor=false", "-Dunit=true"], os.path.join(LOGS, "unit-setup.log"),
-                   "configuring the unit tests", quiet=True)
+    set_up_host_programs(UNIT_DIR, "-Dunit=true", quiet=True)
     log = os.path.join(LOGS, "unit-build.log")
     done = subprocess.run(["ninja", "-C", UNIT_DIR] + unit_targets(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     with open(log, "wb") as file:

@@ -29,6 +29,16 @@ def need(condition, text):
         raise Failure(text)
 
 
+def refusal(session, timeout, last="boot stopped"):
+    """Waits until the hypervisor has refused to start; its log. last: what its last line has."""
+    try:
+        session.expect("neighbour", r"^neighbour ready$", timeout)
+        raise Failure("it started anyway")
+    except qemu.Ended as ended:
+        need(last in str(ended), "it ended otherwise: %s" % ended)
+    return session.since("hypervisor")
+
+
 class Session:
     """A running machine for one test: named consoles, the shell, and reports that name the logs."""
 

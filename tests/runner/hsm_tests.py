@@ -99,25 +99,16 @@ def memory(boot):
     return {"free": free, "huge": (huge_free, huge), "pinned": acquired - released}
 
 
-def nothing_used(boot):
-    """Waits until user VMs have no memory any more; memory() then. Frees may be deferred (RCU, work queues)."""
+def nothing_used(boot, before=None):
+    """Waits until user VMs have no memory any more, and, when it is given, all is there again that was there before; memory() then. Frees
+    may be deferred (RCU, work queues); what is lost stays lost."""
     end = time.monotonic() + 60
     while True:
         now = memory(boot)
-        if now["huge"][0] == now["huge"][1] and now["pinned"] == 0:
+        if (now["huge"][0] == now["huge"][1] and now["pinned"] == 0 and
+                (before is None or (now["huge"] == before["huge"] and before["free"] - now["free"] <= LEAK_KB))):
             return now
-        need(time.monotonic() < end, "no user VM is there, but pages are in use (free in kB, huge pages, pages pinned): %r" % now)
-        time.sleep(2)
-
-
-def nothing_lost(boot, before):
-    """All that the user VMs had comes back. Frees may be deferred, so this waits; what is lost stays lost."""
-    end = time.monotonic() + 60
-    while True:
-        after = nothing_used(boot)
-        if after["huge"] == before["huge"] and before["free"] - after["free"] <= LEAK_KB:
-            return
-        need(time.monotonic() < end, "the service VM's memory (free in kB, huge pages, pages pinned): %r before, %r after" % (before, after))
+        need(time.monotonic() < end, "no user VM is there; free memory in kB, huge pages, pages pinned: %r, before: %r" % (now, before))
         time.sleep(2)
 
 
@@ -189,7 +180,7 @@ def cycles():
         need("running" in shared.command("service", "uvm reset uvm0"), "cycle %d: it does not reset" % i)
         relayed(shared, "uvm0", "Linux version", mark)
         stop(shared, "uvm0")
-    nothing_lost(shared, before)
+    nothing_used(shared, before)
     return CYCLES * 4 + 2
 
 
@@ -199,7 +190,7 @@ def small_pages():
     start(shared, "uvm0", "--small-pages")
     need(in_user_vm(shared, "uvm0", ["hostname"]) == ["uvm0"], "uvm0 does not answer")
     stop(shared, "uvm0")
-    nothing_lost(shared, before)
+    nothing_used(shared, before)
     return 2
 
 

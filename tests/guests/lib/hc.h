@@ -87,6 +87,9 @@ void uvm_serve(struct uvm *vm);
 /* Answers one slot: completes and notifies. */
 void uvm_complete(struct uvm *vm, u32 vcpu);
 void uvm_notify(struct uvm *vm, u32 vcpu);
+/* SET_IRQLINE and INJECT_MSI. */
+long uvm_line(const struct uvm *vm, u32 gsi, u32 op);
+long uvm_msi(const struct uvm *vm, u64 addr, u64 data);
 /* Serves until *word has reached value (true; what is served may take it further) or the time is over. */
 bool uvm_until(struct uvm *vm, volatile u32 *word, u32 value, u64 us);
 /* Waits for a slot to be in the state, serving nothing. */

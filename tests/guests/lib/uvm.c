@@ -142,6 +142,18 @@ void uvm_notify(struct uvm *vm, u32 vcpu)
         bail("NOTIFY_REQUEST_FINISH of VM %u, vCPU %u: %ld", vm->id, vcpu, ret);
 }
 
+long uvm_line(const struct uvm *vm, u32 gsi, u32 op)
+{
+    return hc(HC_SET_IRQLINE, vm->id, gsi | (u64)op << 32);
+}
+
+long uvm_msi(const struct uvm *vm, u64 addr, u64 data)
+{
+    struct msi_entry m = {addr, data};
+
+    return hcp(HC_INJECT_MSI, vm->id, &m);
+}
+
 void model_default(struct uvm *vm, u32 vcpu, volatile struct io_request *r)
 {
     u64 a = r->address, size = r->size, value = r->value;
